@@ -1,0 +1,203 @@
+"""From the results of units, new and old, to the contents of the cache to be."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from niicache.errors import Problem, SourceError
+from niicache.format.manifest import ArrayLayout, ClassEntry, Manifest, Recipe, SkippedCase
+from niicache.format.names import (
+    CACHEDIR_SIGNATURE,
+    CACHEDIR_TAG,
+    FORMAT_VERSION,
+    README,
+    SKIPPED,
+    WORK,
+    shard_path,
+)
+from niicache_builder.commit import Contents, entry_of
+from niicache_builder.plan import Plan, Unit, skipped_case
+from niicache_builder.previous import refreshed
+from niicache_builder.record import CaseRecord, UnitResult, unit_key
+from niicache_builder.report.skipped import skipped_csv
+from niicache_builder.statistics import MAX_LABEL_VALUES
+from niicache_builder.tables import ClassTable, metadata_files
+from niicache_builder.work import layouts_of, staged_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from niicache.cache import Cache
+    from niicache.format.facts import CaseFacts
+
+README_TEXT = """This folder is a cache of training images, written by niicache.
+
+It is one Zarr v3 hierarchy: any Zarr v3 library reads it. Each folder is a class; `image` and
+`label` hold the voxels as (case, *spatial, channel), `cases` what is known of each case.
+It can be built again from its sources. Do not change files in it: `niicache verify` would call
+them damaged, and so would every training run that reads them.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Class:
+    """One class, put together from its units.
+
+    Attributes:
+        name: The class.
+        records: One a slot, no vacancy at the end.
+        units: The units that hold those slots, with their results.
+    """
+
+    name: str
+    records: Sequence[CaseRecord | None]
+    units: Sequence[tuple[Unit, UnitResult]]
+
+
+def assemble(
+    plan: Plan, target: Path, results: Mapping[str, UnitResult], old: Cache | None
+) -> Contents:
+    """Put together everything that the commit will write.
+
+    Args:
+        plan: What was to be done.
+        target: Folder of the cache.
+        results: Result of every unit in ``plan.todo``.
+        old: The committed cache, which the other units are taken from.
+
+    Raises:
+        SourceError: Not one case could be read.
+    """
+    recipe = plan.recipe
+    classes = _classes(plan, results, old)
+    failures = sorted(problem for result in results.values() for problem in result.failures)
+    if not classes:
+        raise SourceError(failures)
+    skipped = sorted((*plan.skipped, *(_failed(problem, plan) for problem in failures)))
+    values = _label_values(classes)
+    document, small = metadata_files(
+        recipe, [_table(one, recipe, values) for one in classes], len(values)
+    )
+    small |= {README: README_TEXT.encode(), CACHEDIR_TAG: CACHEDIR_SIGNATURE.encode()}
+    if skipped:
+        small[SKIPPED] = skipped_csv(skipped)
+    shards = {
+        shard_path(unit.class_name, array, unit.index, len(layout.chunk)): (unit, result, array)
+        for one in classes
+        for unit, result in one.units
+        for array, layout in layouts_of(recipe).items()
+    }
+    files = {path: entry_of(data) for path, data in small.items()}
+    files |= {path: result.files[array] for path, (_, result, array) in shards.items()}
+    staged = {
+        path: staged_path(target / WORK, unit.id, array)
+        for path, (unit, _, array) in shards.items()
+    }
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        recipe=recipe,
+        classes=tuple(_entry(one) for one in classes),
+        label_values=values,
+        shards={f"{u.class_name}/{u.index}": r.key for one in classes for u, r in one.units},
+        files=dict(sorted(files.items())),
+        skipped=tuple(skipped),
+    )
+    waiting = {path: file for path, file in staged.items() if file.exists()}
+    return Contents(manifest=manifest, document=document, small=small, staged=waiting)
+
+
+def _classes(plan: Plan, results: Mapping[str, UnitResult], old: Cache | None) -> list[_Class]:
+    by_class: dict[str, list[tuple[Unit, UnitResult]]] = {}
+    for unit in plan.units:
+        result = results[unit.id] if unit.id in results else _reused(unit, plan, old)
+        by_class.setdefault(unit.class_name, []).append((unit, result))
+    classes = []
+    for name, pairs in by_class.items():
+        records = [record for _, result in pairs for record in result.records]
+        while records and records[-1] is None:
+            records.pop()
+        held = -(-len(records) // plan.recipe.image.shard_cases)
+        if held:
+            classes.append(_Class(name=name, records=records, units=pairs[:held]))
+    return classes
+
+
+def _reused(unit: Unit, plan: Plan, old: Cache | None) -> UnitResult:
+    """Return what an unchanged shard of the committed cache would give if it were done again."""
+    if old is None or plan.previous is None:
+        raise AssertionError(f"{unit.class_name}/{unit.index} is neither done nor there")
+    size = plan.recipe.image.shard_cases
+    facts = plan.previous.slots[unit.class_name][unit.index * size :]
+    values = old.manifest.label_values
+    records = tuple(
+        None
+        if case is None or before is None
+        else CaseRecord(
+            facts=refreshed(before, case),
+            counts=dict(zip(values, before.label_count, strict=True)) if values else None,
+        )
+        for case, before in zip(unit.slots, facts, strict=False)
+    )
+    layouts = layouts_of(plan.recipe)
+    view = old[unit.class_name]
+    return UnitResult(
+        id=unit.id,
+        key=unit_key(plan.recipe, records),
+        records=records,
+        failures=(),
+        files={
+            array: old.manifest.files[shard_path(view.name, array, unit.index, len(layout.chunk))]
+            for array, layout in layouts.items()
+        },
+        crcs={
+            array: tuple(view.crcs(array)[_chunks_of(unit.index, layout)].tolist())
+            for array, layout in layouts.items()
+        },
+    )
+
+
+def _chunks_of(index: int, layout: ArrayLayout) -> slice:
+    return slice(index * layout.shard_chunks, (index + 1) * layout.shard_chunks)
+
+
+def _table(one: _Class, recipe: Recipe, values: tuple[float, ...]) -> ClassTable:
+    crcs: dict[str, list[int]] = {}
+    for array, layout in layouts_of(recipe).items():
+        needed = -(-len(one.records) // layout.chunk[0]) * layout.blocks
+        every = (crc for _, result in one.units for crc in result.crcs[array])
+        crcs[array] = list(itertools.islice(every, needed))
+    return ClassTable(
+        name=one.name,
+        facts=[None if record is None else _final(record, values) for record in one.records],
+        crcs=crcs,
+    )
+
+
+def _final(record: CaseRecord, values: tuple[float, ...]) -> CaseFacts:
+    counts = record.counts or {}
+    return replace(record.facts, label_count=tuple(counts.get(value, 0) for value in values))
+
+
+def _entry(one: _Class) -> ClassEntry:
+    cases = sum(record is not None for record in one.records)
+    return ClassEntry(name=one.name, cases=cases, slots=len(one.records))
+
+
+def _label_values(classes: Iterable[_Class]) -> tuple[float, ...]:
+    """Return every label value, or nothing where any case has too many to be labels."""
+    values: set[float] = set()
+    for one in classes:
+        for record in filter(None, one.records):
+            if record.counts is None:
+                return ()
+            values |= record.counts.keys()
+    return tuple(sorted(values)) if len(values) <= MAX_LABEL_VALUES else ()
+
+
+def _failed(problem: Problem, plan: Plan) -> SkippedCase:
+    stamps = {case.identity: case.stamp for case in plan.scan.cases}
+    size, mtime_ns = stamps[problem.class_name, problem.case]
+    return replace(skipped_case(problem), size=size, mtime_ns=mtime_ns)

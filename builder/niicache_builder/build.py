@@ -1,0 +1,236 @@
+"""scan -> plan -> execute -> commit. Resuming is the same path with less to do."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from niicache.errors import (
+    DiskError,
+    InterruptedBuildError,
+    OptionError,
+    SourceError,
+)
+from niicache.format.names import WORK
+from niicache_builder.assemble import assemble
+from niicache_builder.commit import clean_up, commit
+from niicache_builder.durable import make_folder
+from niicache_builder.executors import run_units
+from niicache_builder.lock import hold
+from niicache_builder.options import BuildOptions, default_workers
+from niicache_builder.plan import Plan, Unit, disk_bytes, make_plan
+from niicache_builder.previous import open_target, read_previous, unchanged_cases
+from niicache_builder.progress import Progress, Silent
+from niicache_builder.resume import finished
+from niicache_builder.scan import Scan, scan
+from niicache_builder.sources import NO_LAYOUT, find_cases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from niicache.cache import Cache
+    from niicache.format.manifest import Manifest
+    from niicache_builder.record import UnitResult
+
+SPARE_BYTES = 16 * 1024 * 1024
+"""Room that metadata and the file system's own needs may take beside the shards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build did.
+
+    Attributes:
+        plan: What it was to do.
+        manifest: Of the cache that is in force now.
+        written: Shards written by this run.
+        resumed: Shards that an interrupted run had finished.
+        changed: Whether anything was committed.
+    """
+
+    plan: Plan
+    manifest: Manifest
+    written: int
+    resumed: int
+    changed: bool
+
+
+def plan_build(
+    source: str | Path,
+    target: str | Path,
+    options: BuildOptions,
+    *,
+    progress: Progress | None = None,
+) -> Plan:
+    """Read headers and decide everything; writes nothing.
+
+    Args:
+        source: Folder of class folders, or a CSV file.
+        target: Folder of the cache, which may exist already.
+        options: What the user says.
+        progress: Told how it goes.
+
+    Raises:
+        SourceError: The source has problems that stop the build.
+        OptionError: An option is not allowed, or does not go with the source.
+        CacheError: Something else is at the target.
+    """
+    old = open_target(Path(target))
+    return _plan(scan_source(source, target, progress or Silent()), options, old)
+
+
+def build(
+    source: str | Path,
+    target: str | Path,
+    options: BuildOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Built:
+    """Make a cache, or bring it up to date, or go on with an interrupted build.
+
+    Args:
+        source: Folder of class folders, or a CSV file.
+        target: Folder of the cache.
+        options: What the user says; the defaults if None.
+        progress: Told how it goes.
+
+    Raises:
+        SourceError: The source has problems; nothing was committed.
+        OptionError: An option is not allowed, or does not go with the source.
+        CacheError: Something else is at the target.
+        DiskError: There is too little room, or the file system refused.
+        LockedError: Another build holds the target.
+        InterruptedBuildError: The user stopped it; finished shards are kept.
+    """
+    options = options or BuildOptions()
+    progress = progress or Silent()
+    target = Path(target)
+    with _said_by(target):
+        # Everything that can be refused is refused before the target is touched.
+        found = scan_source(source, target, progress)
+        early = _plan(found, options, open_target(target))
+        check_disk([u for u in early.todo if not finished(u, early, target)], target)
+        with hold(target):
+            old = open_target(target)
+            plan = _plan(found, options, old)
+            results, resumed = _execute(plan, target, options, progress)
+            contents = assemble(plan, target, results, old)
+            changed = commit(target, contents, None if old is None else old.manifest)
+            clean_up(target)
+    return Built(
+        plan=plan,
+        manifest=contents.manifest,
+        written=len(results) - resumed,
+        resumed=resumed,
+        changed=changed,
+    )
+
+
+def scan_source(source: str | Path, target: str | Path, progress: Progress) -> Scan:
+    """Recognise a source and read its headers.
+
+    Raises:
+        OptionError: The target lies in the source, or the other way round.
+    """
+    one, other = Path(source).resolve(), Path(target).resolve()
+    if one in {other, *other.parents} or other in one.parents:
+        raise OptionError(
+            f"target: got {target}, expected a folder apart from the source {source}; "
+            "a cache inside its source would be read as a class of it"
+        )
+    layout = find_cases(Path(source))
+    if layout.name != NO_LAYOUT:
+        progress.note(f"{layout.name} layout: {layout.reason}")
+    for text in layout.notes:
+        progress.note(text)
+    progress.begin("scan", len(layout.cases), "cases")
+    try:
+        found = scan(layout, progress.advance)
+    finally:
+        progress.end()
+    for text, paths in found.warnings.items():
+        progress.note(f"warning: {text} ({len(paths):,} files, the first is {paths[0]})")
+    return found
+
+
+def _plan(found: Scan, options: BuildOptions, old: Cache | None) -> Plan:
+    if old is None:
+        return make_plan(found, options)
+    previous = read_previous(old)
+    unchanged = unchanged_cases(found.cases, previous, old, found.layout.root)
+    return make_plan(found, options, previous=previous, unchanged=unchanged)
+
+
+def _execute(
+    plan: Plan, target: Path, options: BuildOptions, progress: Progress
+) -> tuple[Mapping[str, UnitResult], int]:
+    """Return the result of every unit to do, and how many an earlier run had finished."""
+    work = target / WORK
+    skip = options.on_error == "skip"
+    results: dict[str, UnitResult] = {}
+    for unit in plan.todo:
+        result = finished(unit, plan, target)
+        if result is not None and (skip or not result.failures):
+            results[unit.id] = result
+    resumed = len(results)
+    todo = [unit for unit in plan.todo if unit.id not in results]
+    if not todo:
+        return results, resumed
+    make_folder(work)
+    progress.begin("build", sum(unit.cases for unit in todo), "cases")
+    try:
+        for result in run_units(
+            todo,
+            plan.recipe,
+            plan.scan.layout.root,
+            work,
+            workers=default_workers() if options.workers is None else options.workers,
+            skip=skip,
+            progress=progress,
+        ):
+            results[result.id] = result
+    except KeyboardInterrupt:
+        raise InterruptedBuildError(
+            f"stopped with {len(results)} of {len(plan.todo)} shards finished and nothing lost; "
+            "run the same command to go on"
+        ) from None
+    finally:
+        progress.end()
+    failures = [problem for result in results.values() for problem in result.failures]
+    if failures and not skip:
+        raise SourceError(sorted(failures))
+    return results, resumed
+
+
+def check_disk(units: Sequence[Unit], target: Path) -> None:
+    """Refuse a build that cannot fit, before its first byte.
+
+    Raises:
+        DiskError: There is less room than the units and the metadata need.
+    """
+    if not units:
+        return
+    needed = sum(disk_bytes(unit) for unit in units) + SPARE_BYTES
+    there = next(folder for folder in (target, *target.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise DiskError(
+            f"{target}: got {free:,} bytes free on the disk of {there}, expected about {needed:,} "
+            f"for {len(units):,} shards; make room, or choose another target. Nothing was written"
+        )
+
+
+@contextlib.contextmanager
+def _said_by(target: Path) -> Iterator[None]:
+    """Say which cache an error of the file system befell."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise DiskError(
+            f"{target}: the file system refused: {error.strerror or error}{where}; nothing was "
+            "committed, mend it and run the same command to go on"
+        ) from error

@@ -1,0 +1,136 @@
+"""One case, from its files to arrays and facts. Reads two files; everything after is pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from niicache.format.facts import CaseFacts
+from niicache.format.geometry import centred
+from niicache_builder.nifti import Header, NiftiError, Voxels, read_voxels
+from niicache_builder.prepare import PrepareError, converted, real_voxels, spatial_of, with_channels
+from niicache_builder.record import CaseRecord, case_key
+from niicache_builder.statistics import channel_statistics, label_counts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from niicache.errors import Problem
+    from niicache.format.manifest import Recipe
+    from niicache_builder.scan import CaseScan
+
+
+class CaseError(Exception):
+    """A case cannot be taken; ``args[0]`` is the problem."""
+
+    @property
+    def problem(self) -> Problem:
+        """Why not."""
+        problem: Problem = self.args[0]
+        return problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PreparedCase:
+    """A case that is ready to be placed.
+
+    Attributes:
+        image: ``(*spatial, channel)``, the recipe's dtype, not padded yet.
+        label: Mask ``(*spatial, channel)`` or vector ``(k,)``, None where the folder is the label.
+        record: What is kept of it.
+    """
+
+    image: np.ndarray
+    label: np.ndarray | None
+    record: CaseRecord
+
+
+def prepare_case(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
+    """Read a case.
+
+    Args:
+        case: Its files and headers.
+        recipe: How voxels become bytes.
+        root: What its paths are relative to.
+
+    Raises:
+        CaseError: A file is damaged, changed since it was scanned, or does not fit the recipe.
+    """
+    source, image = _read(case, case.files.image, case.image, recipe.image.dtype, root)
+    image = with_channels(image, recipe.spatial_dims)
+    label, label_source = None, None
+    if recipe.label is not None and case.label is not None and case.files.label is not None:
+        label_source, label = _read(case, case.files.label, case.label, recipe.label.dtype, root)
+        if recipe.label_kind == "mask":
+            label = with_channels(label, recipe.spatial_dims)
+        else:
+            label = label.reshape(-1, order="F")
+    counts = {} if label is None else label_counts(label)
+    facts = _facts(case, recipe, image, source, label_source)
+    return PreparedCase(image=image, label=label, record=CaseRecord(facts=facts, counts=counts))
+
+
+def _read(
+    case: CaseScan, path: str, header: Header, dtype: str, root: Path
+) -> tuple[Voxels, np.ndarray]:
+    full = root / path
+    try:
+        voxels = read_voxels(full)
+        _check_unchanged(voxels.header, header)
+        return voxels, converted(real_voxels(voxels.data, header), dtype)
+    except NiftiError as error:
+        problem = error.problem(str(full), case.files.class_name, case.files.name)
+    except PrepareError as error:
+        problem = error.problem(str(full), case.files.class_name, case.files.name)
+    raise CaseError(problem)
+
+
+def _check_unchanged(now: Header, scanned: Header) -> None:
+    if now != scanned:
+        raise PrepareError(
+            "changed",
+            f"{now.size:,} bytes, modified at {now.mtime_ns} ns",
+            f"{scanned.size:,} bytes, modified at {scanned.mtime_ns} ns, as a moment ago",
+            "run the build again when nothing writes to the source",
+        )
+
+
+def _facts(
+    case: CaseScan,
+    recipe: Recipe,
+    image: np.ndarray,
+    source: Voxels,
+    label: Voxels | None,
+) -> CaseFacts:
+    channels = [channel_statistics(image[..., c]) for c in range(image.shape[-1])]
+    box = centred(spatial_of(image.shape), spatial_of(recipe.image.shape))
+    label_hash = "" if label is None else label.sha256
+    return CaseFacts(
+        name=case.files.name,
+        key=case_key(recipe, source.sha256, label_hash),
+        group=case.files.group,
+        image=case.files.image,
+        image_size=case.image.size,
+        image_mtime_ns=case.image.mtime_ns,
+        image_hash=source.sha256,
+        label=(case.files.label or "") if label else "",
+        label_size=label.header.size if label else 0,
+        label_mtime_ns=label.header.mtime_ns if label else 0,
+        label_hash=label_hash,
+        source_shape=image.shape,
+        box_start=box.start,
+        box_stop=box.stop,
+        affine=case.image.affine,
+        spacing=tuple(case.image.spacing[: recipe.spatial_dims]),
+        slope=case.image.slope,
+        inter=case.image.inter,
+        nonfinite=tuple(c.nonfinite for c in channels),
+        minimum=tuple(c.minimum for c in channels),
+        maximum=tuple(c.maximum for c in channels),
+        mean=tuple(c.mean for c in channels),
+        std=tuple(c.std for c in channels),
+        percentiles=tuple(c.percentiles for c in channels),
+        label_count=(),
+    )

@@ -1,0 +1,53 @@
+"""The nouns that scanning, planning and building share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from niicache.errors import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class CaseFiles:
+    """The files of one case, before anything in them is read.
+
+    Attributes:
+        class_name: The class that the case belongs to.
+        name: Unique within its class.
+        image: Path of the image, relative to the source's root, with "/".
+        label: Path of the label likewise, or None where the folder is the label.
+        group: What must stay together in a split (a patient, say), or "".
+    """
+
+    class_name: str
+    name: str
+    image: str
+    label: str | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A source as it was recognised.
+
+    Attributes:
+        name: One of the layouts of ``niicache_builder.sources``.
+        reason: What in the source made it that layout, in words for the user.
+        root: Folder that the paths of the cases are relative to.
+        classes: Every class, sorted, one without any case too.
+        cases: Every complete case, sorted by class and name.
+        problems: Everything that is wrong with the layout.
+        notes: What is not wrong but worth a line (symlinks followed, files ignored).
+    """
+
+    name: str
+    reason: str
+    root: Path
+    classes: tuple[str, ...]
+    cases: tuple[CaseFiles, ...]
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()

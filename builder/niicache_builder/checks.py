@@ -1,0 +1,190 @@
+"""Whether the headers of a source fit together. Pure; returns every problem."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from niicache.errors import Problem
+from niicache_builder.axes import split_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from niicache.format.geometry import Shape
+    from niicache.format.names import LabelKind
+    from niicache_builder.nifti import Header
+    from niicache_builder.scan import CaseScan
+
+GRID_TOLERANCE = 0.05
+"""Voxels that the corners of image and mask may lie apart: more than the float32 of a header can
+round a position by, less than a resampling would notice."""
+
+
+def check_cases(
+    cases: Sequence[CaseScan],
+    *,
+    root: Path,
+    spatial_dims: int,
+    label_kind: LabelKind,
+    shape: Shape | None,
+) -> tuple[Problem, ...]:
+    """Return what is wrong with each case, as far as headers tell.
+
+    Args:
+        cases: Cases whose headers were read.
+        root: What their paths are relative to.
+        spatial_dims: 2 or 3.
+        label_kind: What the labels are.
+        shape: The padded spatial shape that the user asked for, or None.
+    """
+    usual = _usual(_channels(case.image, spatial_dims) for case in cases)
+    usual_label = _usual(_label_size(case, spatial_dims, label_kind) for case in cases)
+    problems: list[Problem] = []
+    for case in cases:
+        image = split_axes(case.image.shape, spatial_dims)
+        found = [_check_image(image, case, usual, spatial_dims), _check_fit(image, shape)]
+        if label_kind == "mask":
+            found += [_check_mask_shape(case, spatial_dims), _check_grid(case, spatial_dims)]
+        if label_kind != "folder":
+            found.append(_check_label(case, spatial_dims, label_kind, usual_label))
+        problems += [
+            Problem(
+                code=code,
+                path=str(root / (case.files.image if about_image else case.files.label or "")),
+                got=got,
+                expected=expected,
+                hint=hint,
+                class_name=case.files.class_name,
+                case=case.files.name,
+            )
+            for code, about_image, got, expected, hint in filter(None, found)
+        ]
+    return tuple(problems)
+
+
+Finding = tuple[str, bool, str, str, str]
+"""Code, whether it is about the image (else the label), got, expected, hint."""
+
+
+def _usual(values: Iterable[int | None]) -> int | None:
+    counts = Counter(value for value in values if value is not None)
+    return min(counts, key=lambda value: (-counts[value], value)) if counts else None
+
+
+def _channels(header: Header, spatial_dims: int) -> int | None:
+    axes = split_axes(header.shape, spatial_dims)
+    return None if axes is None else axes[1]
+
+
+def _label_size(case: CaseScan, spatial_dims: int, kind: LabelKind) -> int | None:
+    if case.label is None:
+        return None
+    if kind == "vector":
+        return int(np.prod(case.label.shape))
+    return _channels(case.label, spatial_dims)
+
+
+def _check_image(
+    axes: tuple[Shape, int] | None, case: CaseScan, usual: int | None, spatial_dims: int
+) -> Finding | None:
+    if axes is None:
+        return (
+            "image-axes",
+            True,
+            f"shape {case.image.shape}",
+            f"{spatial_dims} spatial axes and at most one of channels",
+            "give --spatial-dims, or take one frame of the series",
+        )
+    if axes[1] != usual:
+        return (
+            "channels-differ",
+            True,
+            f"{axes[1]} channels (shape {case.image.shape})",
+            f"{usual}, as in most images",
+            "convert the image, or leave it out with --on-error skip",
+        )
+    return None
+
+
+def _check_fit(axes: tuple[Shape, int] | None, shape: Shape | None) -> Finding | None:
+    if axes is None or shape is None or all(a <= b for a, b in zip(axes[0], shape, strict=True)):
+        return None
+    return (
+        "does-not-fit",
+        True,
+        f"spatial shape {axes[0]}",
+        f"at most --shape {','.join(map(str, shape))}",
+        "give a larger --shape; nothing is cropped",
+    )
+
+
+def _check_mask_shape(case: CaseScan, spatial_dims: int) -> Finding | None:
+    if case.label is None:
+        return None
+    image, label = (split_axes(h.shape, spatial_dims) for h in (case.image, case.label))
+    if image is None or (label is not None and label[0] == image[0]):
+        return None
+    return (
+        "shape-mismatch",
+        False,
+        f"mask of shape {case.label.shape}",
+        f"the image's {image[0]} ({case.files.image})",
+        "draw the mask on the image's grid, or give --labels vector",
+    )
+
+
+def _check_grid(case: CaseScan, spatial_dims: int) -> Finding | None:
+    axes = split_axes(case.image.shape, spatial_dims)
+    if case.label is None or axes is None:
+        return None
+    if _check_mask_shape(case, spatial_dims) is not None:
+        return None
+    apart = _corners_apart(case.image, case.label, axes[0])
+    smallest = min(case.image.spacing[:spatial_dims])
+    if apart <= GRID_TOLERANCE * smallest:
+        return None
+    return (
+        "grid-mismatch",
+        False,
+        f"a corner of the mask lies {apart:.4g} mm from the image's",
+        f"at most {GRID_TOLERANCE * smallest:.4g} mm (affines of image and mask differ)",
+        "resample the mask onto the image's grid, or copy the image's affine into it",
+    )
+
+
+def _corners_apart(one: Header, other: Header, spatial: Shape) -> float:
+    ends = [(0, n - 1) for n in (*spatial, 1)[:3]]
+    corners = np.array([(*corner, 1) for corner in itertools.product(*ends)], float)
+    step = corners @ (np.array(one.affine) - np.array(other.affine)).T
+    return float(np.linalg.norm(step[:, :3], axis=1).max())
+
+
+def _check_label(
+    case: CaseScan, spatial_dims: int, kind: LabelKind, usual: int | None
+) -> Finding | None:
+    if case.label is None:
+        return (
+            "no-label",
+            True,
+            "no label file",
+            f"a {kind} for every case",
+            "add it, or give --labels folder",
+        )
+    if kind == "mask" and _check_mask_shape(case, spatial_dims) is not None:
+        return None
+    size = _label_size(case, spatial_dims, kind)
+    if size == usual:
+        return None
+    what = "entries" if kind == "vector" else "channels"
+    return (
+        "label-size-differs",
+        False,
+        f"{size} {what} (shape {case.label.shape})",
+        f"{usual}, as in most labels",
+        f"give every label the same number of {what}, or tell what they are with --labels",
+    )

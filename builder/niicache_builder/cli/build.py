@@ -1,0 +1,111 @@
+"""``niicache build SOURCE CACHE``."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import click
+
+from niicache.format.names import PadMode
+from niicache_builder import BuildOptions, build, plan_build
+from niicache_builder.cli.exits import DONE, HELP, SKIPPED, guarded
+from niicache_builder.cli.progress import watch
+from niicache_builder.cli.types import sizes
+from niicache_builder.options import CODECS, DTYPES, CodecName, Labels, OnError
+from niicache_builder.report.built import built_json, built_text
+from niicache_builder.report.plan import plan_json, plan_text
+
+
+@click.command("build", epilog=HELP)
+@click.argument("source")
+@click.argument("cache")
+@click.option("--shape", callback=sizes, help="Padded spatial shape, such as 64,64. [largest case]")
+@click.option("--spatial-dims", type=int, help="2 or 3. [guessed from the shapes]")
+@click.option(
+    "--dtype",
+    type=click.Choice(("auto", *DTYPES)),
+    default="auto",
+    show_default=True,
+    help="Voxel type of the images.",
+)
+@click.option(
+    "--codec",
+    type=click.Choice(tuple(CODECS)),
+    default="balanced",
+    show_default=True,
+    help="Compression: fast to build, balanced, small on disk, or none.",
+)
+@click.option("--chunk", callback=sizes, help="Cases in a chunk, or 1 and its block. [planned]")
+@click.option(
+    "--labels",
+    type=click.Choice(get_args(Labels)),
+    default="auto",
+    show_default=True,
+    help="What the labels are.",
+)
+@click.option("--pad-value", type=float, default=0, show_default=True, help="Around images.")
+@click.option(
+    "--pad-mode",
+    type=click.Choice(get_args(PadMode)),
+    default="constant",
+    show_default=True,
+    help="As in numpy.pad.",
+)
+@click.option("--workers", type=int, help="Processes; 0 for none. [one a CPU]")
+@click.option(
+    "--on-error",
+    type=click.Choice(get_args(OnError)),
+    default="stop",
+    show_default=True,
+    help="Write nothing if a case has problems, or skip such cases.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def build_command(
+    *,
+    source: str,
+    cache: str,
+    shape: tuple[int, ...] | None,
+    spatial_dims: int | None,
+    dtype: str,
+    codec: CodecName,
+    chunk: tuple[int, ...] | None,
+    labels: Labels,
+    pad_value: float,
+    pad_mode: PadMode,
+    workers: int | None,
+    on_error: OnError,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Turn SOURCE, a folder of class folders or a CSV file, into the cache CACHE.
+
+    Run it again after files changed, or after an interruption: it does only what is missing.
+    """
+
+    def action() -> int:
+        options = BuildOptions(
+            shape=shape,
+            spatial_dims=spatial_dims,
+            dtype=dtype,
+            codec=codec,
+            chunk=chunk,
+            labels=labels,
+            pad_value=pad_value,
+            pad_mode=pad_mode,
+            workers=workers,
+            on_error=on_error,
+        )
+        progress = watch()
+        if dry_run:
+            plan = plan_build(source, cache, options, progress=progress)
+            click.echo(json.dumps(plan_json(plan), indent=1) if as_json else plan_text(plan))
+            return SKIPPED if plan.skipped else DONE
+        built = build(source, cache, options, progress=progress)
+        click.echo(
+            json.dumps(built_json(built, cache), indent=1) if as_json else built_text(built, cache)
+        )
+        return SKIPPED if built.manifest.skipped else DONE
+
+    guarded(action, as_json=as_json)

@@ -1,0 +1,28 @@
+"""``niicache stats CACHE``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from niicache_builder import stats
+from niicache_builder.cli.exits import DONE, HELP, guarded
+from niicache_builder.report.statistics import print_stats
+
+
+@click.command("stats", epilog=HELP)
+@click.argument("cache")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def stats_command(*, cache: str, as_json: bool) -> None:
+    """Show what is in CACHE, class by class."""
+
+    def action() -> int:
+        found = stats(cache)
+        if as_json:
+            click.echo(json.dumps(found.to_json(), indent=1))
+        else:
+            print_stats(found)
+        return DONE
+
+    guarded(action, as_json=as_json)

@@ -1,0 +1,125 @@
+"""What a user may say about a build, checked as soon as it is said."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+
+from niicache.errors import OptionError
+from niicache.format.codec import Blosc
+from niicache.format.names import LabelKind, PadMode
+
+Labels = Literal["auto", "mask", "vector", "folder"]
+CodecName = Literal["fast", "balanced", "small", "none"]
+OnError = Literal["stop", "skip"]
+
+DTYPES: Final = (
+    *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
+    *("float16", "float32", "float64"),
+)
+
+CODECS: Final[dict[CodecName, Blosc | None]] = {
+    "fast": Blosc(cname="lz4", clevel=5, shuffle="shuffle"),
+    "balanced": Blosc(cname="lz4hc", clevel=5, shuffle="shuffle"),
+    "small": Blosc(cname="zstd", clevel=7, shuffle="shuffle"),
+    "none": None,
+}
+"""``fast`` builds fastest, ``balanced`` reads fastest after ``none``, ``small`` is smallest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """Options of a build.
+
+    Attributes:
+        shape: Padded spatial shape in voxels; the largest case if None.
+        spatial_dims: 2 or 3; guessed from the shapes if None.
+        dtype: Of the images; ``auto`` keeps what is stored where nothing is lost.
+        codec: A preset of :data:`CODECS`.
+        chunk: Cases in a chunk, alone or followed by spatial extents; planned if None.
+        labels: What the labels are; ``auto`` finds out from the files.
+        pad_value: Value of constant padding around images. Around masks it is 0.
+        pad_mode: A mode of ``numpy.pad``, for images and masks.
+        workers: Processes; 0 works in this one; the CPUs of this process if None.
+        on_error: ``stop`` before anything is committed, or ``skip`` the cases with problems.
+
+    Raises:
+        OptionError: Something is not allowed; names everything that is not.
+    """
+
+    shape: tuple[int, ...] | None = None
+    spatial_dims: int | None = None
+    dtype: str = "auto"
+    codec: CodecName = "balanced"
+    chunk: tuple[int, ...] | None = None
+    labels: Labels = "auto"
+    pad_value: float = 0
+    pad_mode: PadMode = "constant"
+    workers: int | None = None
+    on_error: OnError = "stop"
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"{name}: got {value!r}, expected {expected}"
+            for name, value, expected, right in self._rules()
+            if not right
+        ]
+        if wrong:
+            raise OptionError("\n".join(wrong))
+
+    def _rules(self) -> list[tuple[str, object, str, bool]]:
+        def one_of(name: str, allowed: tuple[str, ...]) -> tuple[str, object, str, bool]:
+            value = getattr(self, name)
+            return name, value, f"one of {', '.join(allowed)}", value in allowed
+
+        sizes = "positive whole numbers"
+        dims = (2, 3) if self.spatial_dims is None else (self.spatial_dims,)
+        return [
+            ("shape", self.shape, sizes, self.shape is None or _positive(self.shape)),
+            (
+                "shape",
+                self.shape,
+                f"{' or '.join(map(str, dims))} numbers, one a spatial axis",
+                self.shape is None or len(self.shape) in dims,
+            ),
+            (
+                "spatial_dims",
+                self.spatial_dims,
+                "2 (channels are the third axis) or 3",
+                self.spatial_dims in {None, 2, 3},
+            ),
+            one_of("dtype", ("auto", *DTYPES)),
+            one_of("codec", tuple(CODECS)),
+            ("chunk", self.chunk, sizes, self.chunk is None or _positive(self.chunk)),
+            (
+                "chunk",
+                self.chunk,
+                "one number (cases), or cases and every spatial axis; with spatial axes, 1 case",
+                self.chunk is None
+                or len(self.chunk) == 1
+                or (self.chunk[0] == 1 and len(self.chunk) - 1 in dims),
+            ),
+            one_of("labels", ("auto", *get_args(LabelKind))),
+            ("pad_value", self.pad_value, "a finite number", math.isfinite(self.pad_value)),
+            one_of("pad_mode", get_args(PadMode)),
+            (
+                "workers",
+                self.workers,
+                "0 (this process) or more",
+                self.workers is None or self.workers >= 0,
+            ),
+            one_of("on_error", get_args(OnError)),
+        ]
+
+
+def _positive(values: tuple[int, ...]) -> bool:
+    return bool(values) and all(isinstance(n, int | np.integer) and n > 0 for n in values)
+
+
+def default_workers() -> int:
+    """Return the CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,265 @@
+"""From headers and options to everything that a build will do. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from niicache.errors import OptionError, Problem, SourceError
+from niicache.format.manifest import Recipe, SkippedCase, canonical
+from niicache_builder.axes import guess_label_kind, guess_spatial_dims
+from niicache_builder.checks import check_cases
+from niicache_builder.recipe import Decisions, make_recipe
+from niicache_builder.slots import assign_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from niicache.format.facts import CaseFacts
+    from niicache.format.names import LabelKind
+    from niicache_builder.options import BuildOptions
+    from niicache_builder.scan import CaseScan, Scan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """The committed cache that a build starts from.
+
+    Attributes:
+        recipe_digest: Of its recipe. Another one makes every shard new.
+        slots: Facts of each slot of each class, None where vacant.
+        skipped: What it could not take.
+    """
+
+    recipe_digest: str
+    slots: Mapping[str, tuple[CaseFacts | None, ...]]
+    skipped: tuple[SkippedCase, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One shard of one class, image and label together: what a worker does at once.
+
+    Attributes:
+        class_name: The class.
+        index: Number of the shard.
+        slots: The case of each slot, None where vacant; shorter in the last shard.
+        id: Digest of the recipe and of what is to be read, known before any voxel is.
+        nbytes: Decoded bytes, padded.
+    """
+
+    class_name: str
+    index: int
+    slots: tuple[CaseScan | None, ...]
+    id: str
+    nbytes: int
+
+    @property
+    def cases(self) -> int:
+        """Cases in it."""
+        return sum(case is not None for case in self.slots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that a build will do.
+
+    Attributes:
+        scan: What it is planned from.
+        recipe: How voxels become bytes.
+        decisions: Why.
+        slots: The name in each slot of each class, "" where vacant.
+        units: Every shard of the cache to be.
+        todo: Those that have to be written.
+        skipped: Cases that stay out.
+        problems: Why they do.
+        previous: What the units that need not be written are taken from.
+        disk_bytes: What the shards to be written will take at most, roughly.
+        worker_bytes: Memory of one worker at most, roughly.
+    """
+
+    scan: Scan
+    recipe: Recipe
+    decisions: Decisions
+    slots: Mapping[str, tuple[str, ...]]
+    units: tuple[Unit, ...]
+    todo: tuple[Unit, ...]
+    skipped: tuple[SkippedCase, ...]
+    problems: tuple[Problem, ...]
+    previous: Previous | None
+    disk_bytes: int
+    worker_bytes: int
+
+
+def make_plan(
+    scan: Scan,
+    options: BuildOptions,
+    *,
+    previous: Previous | None = None,
+    unchanged: frozenset[tuple[str, str]] = frozenset(),
+) -> Plan:
+    """Decide everything.
+
+    Args:
+        scan: The source.
+        options: What the user said.
+        previous: The committed cache, if there is one.
+        unchanged: (class, case) of those whose files are still what that cache holds.
+
+    Raises:
+        SourceError: There are problems and ``on_error`` is ``stop``, or no sound case is left.
+        OptionError: An option does not go with the source.
+    """
+    dims = _spatial_dims(scan, options)
+    kind = _label_kind(scan, options)
+    found = check_cases(
+        scan.cases,
+        root=scan.layout.root,
+        spatial_dims=dims[0],
+        label_kind=kind[0],
+        shape=options.shape,
+    )
+    problems = (*scan.problems, *found)
+    out = {(problem.class_name, problem.case) for problem in problems}
+    again = _skip_again(scan, previous) if options.on_error == "skip" else ()
+    out |= {(entry.class_name, entry.case) for entry in again}
+    sound = tuple(case for case in scan.cases if case.identity not in out)
+    if (problems and options.on_error == "stop") or not sound:
+        raise SourceError(problems or (_no_case(scan),))
+    recipe, decisions = make_recipe(sound, options, dims, kind)
+    kept = previous if previous and previous.recipe_digest == recipe.digest else None
+    slots, units, todo = _units(sound, recipe, kept, unchanged)
+    return Plan(
+        scan=scan,
+        recipe=recipe,
+        decisions=decisions,
+        slots=slots,
+        units=units,
+        todo=todo,
+        skipped=(*(skipped_case(problem) for problem in problems), *again),
+        problems=problems,
+        previous=kept,
+        disk_bytes=sum(disk_bytes(unit) for unit in todo),
+        worker_bytes=_worker_bytes(sound, recipe),
+    )
+
+
+def _spatial_dims(scan: Scan, options: BuildOptions) -> tuple[int, str]:
+    if options.spatial_dims is not None:
+        return options.spatial_dims, "as --spatial-dims says"
+    dims, reason = guess_spatial_dims(case.image.shape for case in scan.cases)
+    if options.shape is not None and len(options.shape) != dims and scan.cases:
+        raise OptionError(
+            f"shape: got {len(options.shape)} numbers, expected {dims}, because images have "
+            f"{dims} spatial axes ({reason}); or say so with --spatial-dims"
+        )
+    return dims, reason
+
+
+def _label_kind(scan: Scan, options: BuildOptions) -> tuple[LabelKind, str]:
+    if options.labels != "auto":
+        return options.labels, "as --labels says"
+    return guess_label_kind(
+        (case.image.shape, None if case.label is None else case.label.shape) for case in scan.cases
+    )
+
+
+def _skip_again(scan: Scan, previous: Previous | None) -> tuple[SkippedCase, ...]:
+    """Return the cases that failed before and whose files have not changed since."""
+    failed = {} if previous is None else {(s.class_name, s.case): s for s in previous.skipped}
+    now = {case.identity: case.stamp for case in scan.cases}
+    return tuple(
+        entry
+        for identity, entry in failed.items()
+        if entry.size and now.get(identity) == (entry.size, entry.mtime_ns)
+    )
+
+
+def skipped_case(problem: Problem) -> SkippedCase:
+    """Return the entry of the manifest for a case that is left out."""
+    return SkippedCase(
+        class_name=problem.class_name,
+        case=problem.case,
+        path=problem.path,
+        code=problem.code,
+        got=problem.got,
+        expected=problem.expected,
+    )
+
+
+def _no_case(scan: Scan) -> Problem:
+    return Problem(
+        code="no-case",
+        path=str(scan.layout.root),
+        got="no case that can be built",
+        expected="at least one",
+        hint="see skipped.csv of the cache, and mend the files it names",
+    )
+
+
+def _units(
+    cases: Sequence[CaseScan],
+    recipe: Recipe,
+    previous: Previous | None,
+    unchanged: frozenset[tuple[str, str]],
+) -> tuple[dict[str, tuple[str, ...]], tuple[Unit, ...], tuple[Unit, ...]]:
+    size = recipe.image.shard_cases
+    by_class: dict[str, dict[str, CaseScan]] = {}
+    for case in cases:
+        by_class.setdefault(case.files.class_name, {})[case.files.name] = case
+    slots: dict[str, tuple[str, ...]] = {}
+    units: list[Unit] = []
+    todo: list[Unit] = []
+    for name, members in sorted(by_class.items()):
+        before = () if previous is None else previous.slots.get(name, ())
+        old = tuple("" if facts is None else facts.name for facts in before)
+        changed = [case for case in members if (name, case) not in unchanged]
+        slots[name] = assign_slots(members, before=old, changed=changed, shard_cases=size)
+        for index, start in enumerate(range(0, len(slots[name]), size)):
+            held = slots[name][start : start + size]
+            unit = _unit(name, index, tuple(map(members.get, held)), recipe)
+            units.append(unit)
+            same = held == old[start : start + size]
+            if not same or any((name, case) not in unchanged for case in held if case):
+                todo.append(unit)
+    return slots, tuple(units), tuple(todo)
+
+
+def _unit(name: str, index: int, slots: tuple[CaseScan | None, ...], recipe: Recipe) -> Unit:
+    what = [None if case is None else _fingerprint(case) for case in slots]
+    per_case = recipe.image.case_nbytes + (recipe.label.case_nbytes if recipe.label else 0)
+    return Unit(
+        class_name=name,
+        index=index,
+        slots=slots,
+        id=hashlib.sha256(canonical([recipe.digest, name, index, what])).hexdigest(),
+        nbytes=per_case * len(slots),
+    )
+
+
+def _fingerprint(case: CaseScan) -> list[str | int | None]:
+    label = case.label
+    return [
+        case.files.name,
+        *(case.files.image, case.image.size, case.image.mtime_ns),
+        *((case.files.label, label.size, label.mtime_ns) if label else (None, None, None)),
+    ]
+
+
+def disk_bytes(unit: Unit) -> int:
+    """Return what a shard takes at most, roughly.
+
+    Sources that are compressed already tell how far voxels compress: gzip is at least as good as
+    half of what any preset here reaches. Padding compresses to next to nothing.
+    """
+    headers = [h for case in unit.slots if case for h in (case.image, case.label) if h]
+    return min(unit.nbytes, 2 * sum(header.size for header in headers)) + 64 * 1024
+
+
+def _worker_bytes(cases: Sequence[CaseScan], recipe: Recipe) -> int:
+    largest = max(case.image.voxels_nbytes + case.image.size for case in cases)
+    chunks = recipe.image.chunk[0] * recipe.image.case_nbytes
+    if recipe.label:
+        chunks += recipe.label.chunk[0] * recipe.label.case_nbytes
+    return 3 * largest + 2 * chunks

@@ -1,0 +1,143 @@
+"""The committed cache at the target, as the starting point of a build."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from niicache.cache import Cache, open_cache
+from niicache.errors import CacheError, NotACacheError, UncommittedError
+from niicache.format.facts import COLUMNS, CaseFacts
+from niicache.format.names import LOCK, WORK, shard_path
+from niicache_builder.nifti import NiftiError, hash_files
+from niicache_builder.plan import Previous
+from niicache_builder.work import layouts_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from niicache.view import ClassView
+    from niicache_builder.scan import CaseScan
+
+
+def open_target(target: Path) -> Cache | None:
+    """Return the committed cache at the target, None where there is none yet.
+
+    Raises:
+        NotACacheError: Something else is there.
+        CacheError: A cache is there but its manifest cannot be read.
+    """
+    try:
+        return open_cache(target)
+    except UncommittedError:
+        return None
+    except NotACacheError:
+        if not target.exists():
+            return None
+        ours = {LOCK, WORK}
+        if target.is_dir() and all(entry.name in ours for entry in target.iterdir()):
+            return None
+        what = "a folder that holds other things" if target.is_dir() else "a file"
+        raise NotACacheError(
+            f"{target}: got {what}, expected a cache, an empty folder or a new name; "
+            "give another target, nothing here was touched"
+        ) from None
+
+
+def read_previous(cache: Cache) -> Previous:
+    """Return what the builder needs of a committed cache. Damaged columns count as no facts."""
+    slots = {}
+    for view in cache:
+        try:
+            slots[view.name] = _slots(view, cache)
+        except CacheError:
+            # Its shards will be written again, which mends the class.
+            slots[view.name] = ()
+    return Previous(
+        recipe_digest=cache.manifest.recipe.digest, slots=slots, skipped=cache.manifest.skipped
+    )
+
+
+def _slots(view: ClassView, cache: Cache) -> tuple[CaseFacts | None, ...]:
+    columns = {column.name: view.column(column.name).tolist() for column in COLUMNS}
+    slots: list[CaseFacts | None] = [None] * cache.manifest.classes[view.number].slots
+    for i, row in enumerate(view.rows.tolist()):
+        slots[row] = CaseFacts(**{name: _tuples(values[i]) for name, values in columns.items()})
+    return tuple(slots)
+
+
+def unchanged_cases(
+    cases: tuple[CaseScan, ...], previous: Previous, cache: Cache, root: Path
+) -> frozenset[tuple[str, str]]:
+    """Return (class, case) of those that the cache holds as their sources are now.
+
+    Size and modification time decide; a file that was only touched is hashed. A case whose shard
+    is gone or has another length does not count.
+
+    Args:
+        cases: The source.
+        previous: Facts of the committed cache.
+        cache: The same cache.
+        root: What the paths of the source are relative to.
+    """
+    size = cache.manifest.recipe.image.shard_cases
+    known: dict[tuple[str, str], CaseFacts] = {}
+    for name, slots in previous.slots.items():
+        for index in range(-(-len(slots) // size)):
+            if _shard_present(cache, name, index):
+                held = filter(None, slots[index * size : (index + 1) * size])
+                known |= {(name, facts.name): facts for facts in held}
+    return frozenset(
+        case.identity
+        for case in cases
+        if case.identity in known and _same(case, known[case.identity], root)
+    )
+
+
+def _shard_present(cache: Cache, class_name: str, index: int) -> bool:
+    for array, layout in layouts_of(cache.manifest.recipe).items():
+        path = shard_path(class_name, array, index, len(layout.chunk))
+        try:
+            size = (cache.path / path).stat().st_size
+        except OSError:
+            return False
+        if size != cache.manifest.files[path].size:
+            return False
+    return True
+
+
+def _same(case: CaseScan, facts: CaseFacts, root: Path) -> bool:
+    pairs = [(case.files.image, case.image, facts.image_size, facts.image_mtime_ns)]
+    hashes = [facts.image_hash]
+    if facts.label:
+        if case.label is None or case.files.label is None:
+            return False
+        pairs.append((case.files.label, case.label, facts.label_size, facts.label_mtime_ns))
+        hashes.append(facts.label_hash)
+    for (path, header, size, mtime_ns), digest in zip(pairs, hashes, strict=True):
+        if header.size != size:
+            return False
+        if header.mtime_ns != mtime_ns:
+            try:
+                if hash_files(root / path) != digest:
+                    return False
+            except NiftiError:
+                return False
+    return True
+
+
+def refreshed(facts: CaseFacts, case: CaseScan) -> CaseFacts:
+    """Return facts of an unchanged case with what may change without its voxels."""
+    label = case.label if facts.label else None
+    return replace(
+        facts,
+        group=case.files.group,
+        image=case.files.image,
+        image_mtime_ns=case.image.mtime_ns,
+        label=(case.files.label or "") if label else "",
+        label_mtime_ns=label.mtime_ns if label else 0,
+    )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

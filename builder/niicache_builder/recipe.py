@@ -1,0 +1,99 @@
+"""From sound cases and options to the recipe: how voxels become bytes, and why so. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from niicache.format.manifest import Recipe
+from niicache_builder.arrays import (
+    chunk_reason,
+    padded_shape,
+    plan_layout,
+    same_shards,
+    stored_dtype,
+)
+from niicache_builder.axes import split_axes
+from niicache_builder.options import CODECS, BuildOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from niicache.format.names import LabelKind
+    from niicache_builder.scan import CaseScan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """What was decided, and why, in words for the user."""
+
+    spatial_dims: str
+    label_kind: str
+    shape: str
+    dtype: str
+    chunk: str
+
+
+def make_recipe(
+    cases: Sequence[CaseScan],
+    options: BuildOptions,
+    dims: tuple[int, str],
+    kind: tuple[LabelKind, str],
+) -> tuple[Recipe, Decisions]:
+    """Return how the voxels of good cases become bytes, and why.
+
+    Args:
+        cases: At least one case, all of them sound.
+        options: What the user said.
+        dims: Spatial dims and why.
+        kind: Kind of the labels and why.
+
+    Raises:
+        OptionError: An option does not go with these cases.
+    """
+    axes = [split_axes(case.image.shape, dims[0]) or ((), 0) for case in cases]
+    spatial = padded_shape(shape for shape, _ in axes) if options.shape is None else options.shape
+    images = [case.image for case in cases]
+    dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
+    codec = CODECS[options.codec]
+    image = plan_layout(
+        dtype=dtype,
+        shape=(*spatial, axes[0][1]),
+        fill=options.pad_value,
+        codec=codec,
+        chunk=options.chunk,
+    )
+    label = None
+    labels = [case.label for case in cases if case.label is not None]
+    if kind[0] != "folder":
+        if kind[0] == "mask":
+            shape = (*spatial, (split_axes(labels[0].shape, dims[0]) or ((), 1))[1])
+            chunk = options.chunk
+        else:
+            shape, chunk = (math.prod(labels[0].shape),), None
+        label = plan_layout(
+            dtype=stored_dtype(labels), shape=shape, fill=0, codec=codec, chunk=chunk
+        )
+        image, label = same_shards(image, label)
+    recipe = Recipe(
+        spatial_dims=dims[0],
+        label_kind=kind[0],
+        pad_mode=options.pad_mode,
+        image=image,
+        label=label,
+    )
+    return recipe, Decisions(
+        spatial_dims=f"{dims[0]}: {dims[1]}",
+        label_kind=f"{kind[0]}: {kind[1]}",
+        shape="as --shape says" if options.shape else "the largest case; a larger one moves all",
+        dtype="as --dtype says" if options.dtype != "auto" else _dtype_reason(cases),
+        chunk=chunk_reason(image, options.chunk),
+    )
+
+
+def _dtype_reason(cases: Sequence[CaseScan]) -> str:
+    found = sorted({case.image.dtype for case in cases})
+    scaled = sum((case.image.slope, case.image.inter) != (1.0, 0.0) for case in cases)
+    stored = f"images are stored as {', '.join(found)}"
+    return f"{stored}, {scaled:,} of them with scl_slope or scl_inter" if scaled else stored

@@ -1,0 +1,105 @@
+"""What a finished unit of work leaves behind, and the same as JSON beside its staged shards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from niicache.errors import Problem
+from niicache.format.facts import CaseFacts
+from niicache.format.manifest import FileEntry, Recipe, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRecord:
+    """What came out of one case.
+
+    Attributes:
+        facts: Its columns; ``label_count`` is empty until the whole cache says which values count.
+        counts: Label value to number of elements, or None where the values are too many.
+    """
+
+    facts: CaseFacts
+    counts: Mapping[float, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitResult:
+    """What came out of a unit.
+
+    Attributes:
+        id: The unit's.
+        key: Digest of the recipe and of the keys of the cases in its slots.
+        records: One a slot, None where the slot is vacant or its case failed.
+        failures: Why cases failed. Unless they are to be skipped, nothing was staged then.
+        files: ``"image"``, ``"label"`` to size and digest of the staged shard.
+        crcs: The same names to the crc32c of each chunk.
+    """
+
+    id: str
+    key: str
+    records: tuple[CaseRecord | None, ...]
+    failures: tuple[Problem, ...]
+    files: Mapping[str, FileEntry]
+    crcs: Mapping[str, tuple[int, ...]]
+
+
+def case_key(recipe: Recipe, image_hash: str, label_hash: str) -> str:
+    """Return the key of a case: a digest of the recipe and of the bytes of its sources."""
+    return hashlib.sha256(canonical([recipe.digest, image_hash, label_hash])).hexdigest()
+
+
+def unit_key(recipe: Recipe, records: tuple[CaseRecord | None, ...]) -> str:
+    """Return the key of a shard: a digest of the recipe and of the keys of its cases.
+
+    Vacancies at the end do not count, because the array ends before them.
+    """
+    keys = [None if record is None else record.facts.key for record in records]
+    while keys and keys[-1] is None:
+        keys.pop()
+    return hashlib.sha256(canonical([recipe.digest, keys])).hexdigest()
+
+
+def pack_result(result: UnitResult) -> bytes:
+    """Return a result as JSON."""
+    value = asdict(result)
+    for record in filter(None, value["records"]):
+        if record["counts"] is not None:
+            record["counts"] = list(record["counts"].items())
+    return json.dumps(value).encode()
+
+
+def load_result(path: Path) -> UnitResult | None:
+    """Return the result in a file, or None if there is none that can be used."""
+    try:
+        value = json.loads(path.read_bytes())
+        return UnitResult(
+            id=value["id"],
+            key=value["key"],
+            records=tuple(map(_record, value["records"])),
+            failures=tuple(Problem(**problem) for problem in value["failures"]),
+            files={name: FileEntry(**entry) for name, entry in value["files"].items()},
+            crcs={name: tuple(crcs) for name, crcs in value["crcs"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
+    if value is None:
+        return None
+    counts = value["counts"]
+    return CaseRecord(
+        facts=CaseFacts(**{name: _tuples(fact) for name, fact in value["facts"].items()}),
+        counts=None if counts is None else {float(number): count for number, count in counts},
+    )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,74 @@
+"""A plan, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from niicache_builder.report.units import counted, in_bytes
+
+if TYPE_CHECKING:
+    from niicache.format.manifest import ArrayLayout
+    from niicache_builder.plan import Plan
+
+SCHEMA = "niicache.plan/1"
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the plan as lines: what, and why."""
+    recipe, why = plan.recipe, plan.decisions
+    todo = len(plan.todo)
+    lines = [
+        f"source   {plan.scan.layout.root}: {plan.scan.layout.name} layout",
+        f"axes     {why.spatial_dims}",
+        f"labels   {why.label_kind}",
+        f"shape    {recipe.image.shape}, channel last ({why.shape})",
+        f"dtype    {recipe.image.dtype} ({why.dtype})",
+        f"image    {_layout_text(recipe.image)} ({why.chunk})",
+    ]
+    if recipe.label is not None:
+        lines.append(
+            f"label    {recipe.label.shape} {recipe.label.dtype}, {_layout_text(recipe.label)}"
+        )
+    for name, slots in plan.slots.items():
+        cases = sum(map(bool, slots))
+        shards = -(-len(slots) // recipe.image.shard_cases)
+        lines.append(f"class    {name}: {counted(cases, 'case')} in {counted(shards, 'shard')}")
+    lines += [
+        f"to write {todo:,} of {counted(len(plan.units), 'shard')}",
+        f"on disk  at most about {in_bytes(plan.disk_bytes)} more",
+        f"decoded  {in_bytes(sum(unit.nbytes for unit in plan.units))} in memory",
+        f"building about {in_bytes(plan.worker_bytes)} of memory a worker",
+    ]
+    if plan.skipped:
+        lines.append(f"skipped  {counted(len(plan.skipped), 'case')}:")
+        lines += [f"  {problem}" for problem in plan.problems]
+    return "\n".join(lines)
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as a JSON object with its schema's version."""
+    return {
+        "schema": SCHEMA,
+        "layout": {"name": plan.scan.layout.name, "reason": plan.scan.layout.reason},
+        "decisions": asdict(plan.decisions),
+        "recipe": asdict(plan.recipe),
+        "classes": [
+            {"name": name, "cases": sum(map(bool, slots)), "slots": len(slots)}
+            for name, slots in plan.slots.items()
+        ],
+        "shards": len(plan.units),
+        "shards_to_write": len(plan.todo),
+        "disk_bytes": plan.disk_bytes,
+        "decoded_bytes": sum(unit.nbytes for unit in plan.units),
+        "worker_bytes": plan.worker_bytes,
+        "problems": [problem.to_json() for problem in plan.problems],
+        "notes": list(plan.scan.layout.notes),
+    }
+
+
+def _layout_text(layout: ArrayLayout) -> str:
+    codec = "not compressed"
+    if layout.codec is not None:
+        codec = f"{layout.codec.cname} {layout.codec.clevel}"
+    return f"chunks {layout.chunk}, {layout.shard_cases:,} cases a shard, {codec}"

@@ -1,0 +1,69 @@
+"""Statistics of a cache as a table on stdout."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from niicache_builder.report.units import counted, in_bytes
+
+if TYPE_CHECKING:
+    from niicache_builder.stats import ClassStats, Stats
+
+PIPE_WIDTH = 200
+"""Columns for a table that goes into a file or a pipe, where nothing would be gained by folding."""
+
+SHOWN_LABELS = 8
+
+
+def print_stats(found: Stats) -> None:
+    """Print the table."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+    console = Console(width=width, highlight=False)
+    console.print(
+        f"{found.path}: images {found.shape} {found.dtype}, labels {found.label_kind}", markup=False
+    )
+    table = Table()
+    for title in ("class", "cases", "share", "shape", "spacing mm", "range"):
+        table.add_column(title, justify="left" if title == "class" else "right")
+    for title in ("0.5 .. 99.5 %", "mean", "labels", "on disk", "ratio"):
+        table.add_column(title, justify="right")
+    for one in found.classes:
+        table.add_row(*_row(one))
+    console.print(table)
+    if found.skipped:
+        console.print(f"{counted(found.skipped, 'case')} skipped; see skipped.csv")
+
+
+def _row(one: ClassStats) -> tuple[str, ...]:
+    return (
+        one.name,
+        f"{one.cases:,}",
+        f"{one.share:.1%}",
+        _range(_join(one.shape_min, "d"), _join(one.shape_max, "d")),
+        _range(_join(one.spacing_min, ".3g"), _join(one.spacing_max, ".3g")),
+        f"{one.minimum:g} .. {one.maximum:g}" + (f", {one.nonfinite:,} NaN" * bool(one.nonfinite)),
+        f"{one.low:g} .. {one.high:g}",
+        f"{one.mean:.4g}",
+        _labels(one),
+        in_bytes(one.disk_bytes),
+        f"{one.ratio:.1f}",
+    )
+
+
+def _join(values: tuple[float, ...] | tuple[int, ...], style: str) -> str:
+    return "x".join(format(value, style) for value in values)
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} .. {high}"
+
+
+def _labels(one: ClassStats) -> str:
+    total = sum(one.labels.values())
+    shown = [f"{value}: {n / total:.1%}" for value, n in list(one.labels.items())[:SHOWN_LABELS]]
+    return ", ".join(shown + ["..."] * (len(one.labels) > SHOWN_LABELS)) or "-"

@@ -1,0 +1,53 @@
+"""What an interrupted build has finished already."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from niicache.format.names import WORK, shard_path
+from niicache_builder.record import UnitResult, load_result
+from niicache_builder.work import layouts_of, result_path, staged_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from niicache.format.manifest import FileEntry
+    from niicache_builder.plan import Plan, Unit
+
+
+def finished(unit: Unit, plan: Plan, target: Path) -> UnitResult | None:
+    """Return the result of a unit whose shards are whole, staged or in place already.
+
+    Args:
+        unit: One of the plan's.
+        plan: What is being built.
+        target: Folder of the cache.
+    """
+    work = target / WORK
+    result = load_result(result_path(work, unit.id))
+    if result is None:
+        return None
+    for array, layout in layouts_of(plan.recipe).items():
+        path = target / shard_path(unit.class_name, array, unit.index, len(layout.chunk))
+        entry = result.files.get(array)
+        # A staged shard was synced before its record was written: its length is proof enough.
+        # One in place may be of another generation, so its bytes have to be read.
+        staged = staged_path(work, unit.id, array)
+        if entry is None or not (_has_size(staged, entry) or _is(path, entry)):
+            return None
+    return result
+
+
+def _has_size(path: Path, entry: FileEntry) -> bool:
+    try:
+        return path.stat().st_size == entry.size
+    except OSError:
+        return False
+
+
+def _is(path: Path, entry: FileEntry) -> bool:
+    if not _has_size(path, entry):
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256

@@ -1,0 +1,97 @@
+"""Read every header, and no voxel."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from niicache_builder.nifti import Header, NiftiError, read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from niicache.errors import Problem
+    from niicache_builder.cases import CaseFiles, Layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseScan:
+    """A case and what its headers say.
+
+    Attributes:
+        files: Where it is.
+        image: Header of the image.
+        label: Header of the label, None where there is no file.
+    """
+
+    files: CaseFiles
+    image: Header
+    label: Header | None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """(class, case)."""
+        return self.files.class_name, self.files.name
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Bytes of all files of the case, and the newest modification time in ns."""
+        headers = [h for h in (self.image, self.label) if h is not None]
+        return sum(h.size for h in headers), max(h.mtime_ns for h in headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """A source whose headers were read.
+
+    Attributes:
+        layout: The source as it was recognised.
+        cases: Every case whose headers could be read.
+        problems: Those of the layout and of the headers.
+        warnings: What is odd about headers, such as affines that disagree, to the paths of the
+            files it is true of.
+    """
+
+    layout: Layout
+    cases: tuple[CaseScan, ...]
+    problems: tuple[Problem, ...]
+    warnings: Mapping[str, tuple[str, ...]]
+
+
+def scan(layout: Layout, advance: Callable[[int], None] = lambda _: None) -> Scan:
+    """Read the headers of every case.
+
+    Args:
+        layout: The cases.
+        advance: Called with 1 after each case.
+    """
+    cases: list[CaseScan] = []
+    problems = list(layout.problems)
+    for files in layout.cases:
+        headers: dict[str, Header] = {}
+        for path in filter(None, (files.image, files.label)):
+            try:
+                headers[path] = read_header(layout.root / path)
+            except NiftiError as error:
+                problem = error.problem(str(layout.root / path))
+                problems.append(replace(problem, class_name=files.class_name, case=files.name))
+        if files.image in headers and (files.label is None or files.label in headers):
+            label = None if files.label is None else headers[files.label]
+            cases.append(CaseScan(files=files, image=headers[files.image], label=label))
+        advance(1)
+    return Scan(
+        layout=layout, cases=tuple(cases), problems=tuple(problems), warnings=_warnings(cases)
+    )
+
+
+def _warnings(cases: Iterable[CaseScan]) -> Mapping[str, tuple[str, ...]]:
+    """Group warnings that differ in their numbers alone under the first of them."""
+    warnings: dict[str, tuple[str, list[str]]] = {}
+    for case in cases:
+        pairs = ((case.files.image, case.image), (case.files.label, case.label))
+        for path, header in pairs:
+            for text in header.warnings if header else ():
+                kind = re.sub(r"[-+.\de]*\d", "#", text)
+                warnings.setdefault(kind, (text, []))[1].append(path or "")
+    return {text: tuple(paths) for text, paths in warnings.values()}

@@ -1,0 +1,89 @@
+"""One shard file, written chunk by chunk: temporary name, fsync, rename."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from niicache.format.codec import encode, stored_crc
+from niicache.format.geometry import chunk_boxes
+from niicache.format.manifest import ArrayLayout, FileEntry
+from niicache.format.shard import pack_index
+from niicache_builder.durable import sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+
+class ShardWriter:
+    """Writes the cases of one shard in the order of their slots.
+
+    Attributes:
+        crcs: crc32c of each chunk written so far.
+    """
+
+    def __init__(self, path: Path, layout: ArrayLayout) -> None:
+        """Open a temporary file beside ``path``.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        self.crcs: list[int] = []
+        self._layout = layout
+        self._path = path
+        self._partial = path.with_name(path.name + ".partial")
+        self._file = self._partial.open("wb")
+        self._sha = hashlib.sha256()
+        self._extents: list[tuple[int, int]] = []
+        self._size = 0
+
+    def write(self, cases: np.ndarray) -> None:
+        """Append a chunk's worth of cases.
+
+        Args:
+            cases: ``(chunk[0], *shape)``, C-contiguous, of the layout's dtype.
+        """
+        dtype = cases.dtype
+        for box in chunk_boxes(self._layout.shape, self._layout.chunk[1:]):
+            if self._layout.blocks == 1:
+                block = cases
+            else:
+                block = np.full(self._layout.chunk, self._layout.fill, dtype)
+                inside = tuple(slice(0, n) for n in box.shape)
+                block[(slice(None), *inside)] = cases[(slice(None), *box.slices)]
+            data = encode(block, self._layout.codec)
+            self.crcs.append(stored_crc(data))
+            self._extents.append((self._size, len(data)))
+            self._append(data)
+
+    def commit(self) -> FileEntry:
+        """Write the index, make the file durable and give it its name."""
+        self._append(pack_index(self._extents, self._layout.shard_chunks))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._partial.replace(self._path)
+        sync_folder(self._path.parent)
+        return FileEntry(size=self._size, sha256=self._sha.hexdigest())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if error is not None:
+            self._partial.unlink(missing_ok=True)
+
+    def _append(self, data: bytes) -> None:
+        self._file.write(data)
+        self._sha.update(data)
+        self._size += len(data)

@@ -1,0 +1,67 @@
+"""Which names a class may have; pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from niicache.errors import Problem
+from niicache_builder.sources.found import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+# A class becomes a folder of the cache, beside these files (and Zarr reserves the first).
+_TAKEN = {"zarr.json", "readme.txt", "cachedir.tag"}
+
+
+def class_problems(names: Iterable[str], *, path_of: Callable[[str], str]) -> tuple[Problem, ...]:
+    """Return a problem for each class whose name cannot stand in a cache.
+
+    Args:
+        names: The classes.
+        path_of: Class -> what the problem is about, as the user typed it.
+
+    Returns:
+        Codes ``class-name`` (no Zarr v3 node can be called so) and ``class-name-case`` (another
+        class has the same name but for letter case, or for the way accents are written).
+    """
+    problems: list[Problem] = []
+    first: dict[str, str] = {}
+    for name in sorted(names):
+        fault = _fault(name)
+        if fault:
+            hint = "rename the class"
+            problems.append(_problem("class-name", path_of(name), fault, _RULE, hint, name))
+        other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            got = f"classes {other!r} and {name!r}"
+            hint = "rename one; on many disks both would be one folder"
+            expected = "names that differ in more than letter case"
+            problems.append(_problem("class-name-case", path_of(name), got, expected, hint, name))
+    return tuple(problems)
+
+
+_RULE = "a name without / \\ and control characters that does not begin with __"
+
+
+def _fault(name: str) -> str:
+    """Return what makes a class name unusable, or ""."""
+    if not name:
+        return "an empty name"
+    if clean(name) != name:
+        return "a name that is not UTF-8"
+    if name.startswith("__"):
+        return f"{name!r}, which begins with __"
+    if not name.strip("."):
+        return f"{name!r}, which is only dots"
+    if name.lower() in _TAKEN:
+        return f"{name!r}, which is a file of every cache"
+    bad = [char for char in name if char in "/\\" or unicodedata.category(char) == "Cc"]
+    return f"{name!r}, with {bad[0]!r} in it" if bad else ""
+
+
+def _problem(code: str, path: str, got: str, expected: str, hint: str, name: str) -> Problem:
+    return Problem(
+        code=code, path=path, got=got, expected=expected, hint=hint, class_name=clean(name)
+    )

@@ -1,0 +1,143 @@
+"""One unit of work, done by one worker: cases in, staged shards and a record of them out."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from niicache.format.codec import one_thread
+from niicache.format.names import IMAGE, LABEL
+from niicache_builder.case import CaseError, PreparedCase, prepare_case
+from niicache_builder.durable import write_file
+from niicache_builder.prepare import filled, place
+from niicache_builder.record import CaseRecord, UnitResult, pack_result, unit_key
+from niicache_builder.shards import ShardWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from niicache.errors import Problem
+    from niicache.format.manifest import ArrayLayout, FileEntry, Recipe
+    from niicache_builder.plan import Unit
+
+
+def staged_path(work: Path, unit_id: str, array: str) -> Path:
+    """Return where a finished shard waits for the commit."""
+    return work / f"{unit_id}.{array}"
+
+
+def result_path(work: Path, unit_id: str) -> Path:
+    """Return where the record of a finished unit waits for the commit."""
+    return work / f"{unit_id}.json"
+
+
+def layouts_of(recipe: Recipe) -> Mapping[str, ArrayLayout]:
+    """Return the arrays that every class has."""
+    arrays = {IMAGE: recipe.image, LABEL: recipe.label}
+    return {name: layout for name, layout in arrays.items() if layout is not None}
+
+
+class _Step:
+    """Fills one chunk's worth of cases after the other and hands each to the shard."""
+
+    def __init__(self, name: str, layout: ArrayLayout, path: Path, recipe: Recipe) -> None:
+        self.name = name
+        self._writer = ShardWriter(path, layout)
+        self._is_vector = name == LABEL and recipe.label_kind == "vector"
+        self._mode = recipe.pad_mode
+        self._cases = filled(layout)
+        self._fill = layout.fill
+        self._next = 0
+
+    def take(self, prepared: PreparedCase | None) -> None:
+        """Put a case into its slot, or leave the slot vacant."""
+        voxels = None
+        if prepared is not None:
+            voxels = prepared.image if self.name == IMAGE else prepared.label
+        if voxels is not None and self._is_vector:
+            self._cases[self._next] = voxels
+        elif voxels is not None:
+            place(voxels, self._cases[self._next], self._mode)
+        self._next += 1
+        if self._next == len(self._cases):
+            self._flush()
+
+    def finish(self) -> tuple[FileEntry, tuple[int, ...]]:
+        """Write what is left, and make the shard durable."""
+        if self._next:
+            self._flush()
+        return self._writer.commit(), tuple(self._writer.crcs)
+
+    def _flush(self) -> None:
+        self._writer.write(self._cases)
+        self._cases[...] = self._fill
+        self._next = 0
+
+    def __enter__(self) -> Self:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
+
+
+class _UnitFailedError(Exception):
+    """Ends a unit whose failures may not be skipped, so that its files are taken back."""
+
+
+def do_unit(unit: Unit, recipe: Recipe, root: Path, work: Path, *, skip: bool) -> UnitResult:
+    """Read the cases of a unit and stage its shards; the record is written last.
+
+    Args:
+        unit: What to do.
+        recipe: How voxels become bytes.
+        root: What the paths of the sources are relative to.
+        work: Folder of the build, on the file system of the cache.
+        skip: Leave out a case that fails, instead of giving up the unit.
+
+    Raises:
+        OSError: A shard could not be written.
+    """
+    records: list[CaseRecord | None] = []
+    failures: list[Problem] = []
+    files, crcs = {}, {}
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(one_thread())
+            steps = [
+                stack.enter_context(_Step(name, layout, staged_path(work, unit.id, name), recipe))
+                for name, layout in layouts_of(recipe).items()
+            ]
+            for case in unit.slots:
+                prepared = None
+                try:
+                    prepared = None if case is None else prepare_case(case, recipe, root)
+                except CaseError as error:
+                    failures.append(error.problem)
+                records.append(None if prepared is None else prepared.record)
+                for step in steps:
+                    step.take(prepared)
+            if failures and not skip:
+                raise _UnitFailedError  # noqa: TRY301 - so that the stack takes back the files
+            for step in steps:
+                files[step.name], crcs[step.name] = step.finish()
+    except _UnitFailedError:
+        files, crcs = {}, {}
+    result = UnitResult(
+        id=unit.id,
+        key=unit_key(recipe, tuple(records)),
+        records=tuple(records),
+        failures=tuple(failures),
+        files=files,
+        crcs=crcs,
+    )
+    if files:
+        write_file(result_path(work, unit.id), pack_result(result))
+    return result

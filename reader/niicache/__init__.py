@@ -1,0 +1,43 @@
+"""Class-balanced batches from NIfTI folders, at the speed of memory.
+
+    open_cache        a cache that ``niicache build`` wrote
+    BalancedSequence  a Keras Sequence over it
+    errors            everything that is raised on purpose
+
+Names are loaded when first used, so that ``import niicache`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from niicache._version import __version__
+
+if TYPE_CHECKING:
+    from niicache.cache import Cache, open_cache
+    from niicache.sequence import BalancedSequence
+    from niicache.view import ClassView, Sample
+
+__all__ = ["BalancedSequence", "Cache", "ClassView", "Sample", "__version__", "open_cache"]
+
+_HOMES = {
+    "BalancedSequence": "niicache.sequence",
+    "Cache": "niicache.cache",
+    "ClassView": "niicache.view",
+    "Sample": "niicache.view",
+    "open_cache": "niicache.cache",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,106 @@
+"""An opened cache: its classes, its cases, what is known of them, and their voxels one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from niicache.errors import FormatError, NotACacheError, OptionError, UncommittedError
+from niicache.format.names import ROOT, WORK
+from niicache.format.root import unpack_root
+from niicache.view import COLUMN_NAMES, ClassView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from niicache.format.manifest import Manifest
+
+
+def open_cache(path: str | Path) -> Cache:
+    """Open a committed cache. Reads the manifest and nothing else.
+
+    Args:
+        path: Folder that ``niicache build`` wrote.
+
+    Raises:
+        NotACacheError: There is no cache there.
+        UncommittedError: A build was begun there and not finished.
+        FormatError: The manifest is damaged, or of a version that this release cannot read.
+    """
+    root = Path(path).expanduser()
+    try:
+        data = (root / ROOT).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if (root / WORK).is_dir():
+            raise UncommittedError(
+                f"{path}: a build was begun here and not finished; "
+                "run the same `niicache build` command again, it goes on where it stopped"
+            ) from error
+        raise NotACacheError(
+            f"{path}: got {'a folder without zarr.json' if root.is_dir() else 'no such folder'}, "
+            "expected a cache; make one with `niicache build SOURCE CACHE`"
+        ) from error
+    except OSError as error:
+        raise NotACacheError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        manifest = unpack_root(data)
+    except FormatError as error:
+        raise FormatError(f"{root / ROOT}: {error}") from error
+    return Cache(root, manifest)
+
+
+class Cache:
+    """A committed cache, one generation of it for as long as it is open.
+
+    Attributes:
+        path: The folder.
+        manifest: Everything that the builder decided and wrote.
+        classes: Names of the classes, sorted; their position is the class's number.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.classes = tuple(entry.name for entry in manifest.classes)
+        self._views = {
+            entry.name: ClassView(path, manifest, number)
+            for number, entry in enumerate(manifest.classes)
+        }
+
+    def __getitem__(self, name: str) -> ClassView:
+        try:
+            return self._views[name]
+        except KeyError:
+            raise OptionError(
+                f"{self.path}: got class {name!r}, expected one of {', '.join(self.classes)}"
+            ) from None
+
+    def __iter__(self) -> Iterator[ClassView]:
+        return iter(self._views.values())
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    @property
+    def cases(self) -> tuple[tuple[str, str], ...]:
+        """(class, case) of every case, classes in order, cases by name."""
+        return tuple((view.name, case) for view in self for case in view.cases)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what is known of each case: ``cache["a"].column("spacing")``."""
+        return COLUMN_NAMES
+
+    def __repr__(self) -> str:
+        recipe = self.manifest.recipe
+        image, label = recipe.image, recipe.label
+        what = "folder" if label is None else f"{recipe.label_kind} {label.shape} {label.dtype}"
+        classes = ", ".join(f"{entry.name} {entry.cases:,}" for entry in self.manifest.classes)
+        codec = "none" if image.codec is None else f"{image.codec.cname} {image.codec.clevel}"
+        return (
+            f"<niicache.Cache {str(self.path)!r}\n"
+            f"  image   {image.shape} {image.dtype}, padded with {recipe.pad_mode} {image.fill:g}\n"
+            f"  label   {what}\n"
+            f"  classes {classes}\n"
+            f"  chunks  {image.chunk} {codec}, {image.shard_cases:,} cases a shard>"
+        )

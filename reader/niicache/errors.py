@@ -1,0 +1,160 @@
+"""Every error that niicache raises on purpose, as one tree.
+
+    NiicacheError                 code, message
+    |-- OptionError               (also ValueError) an argument is outside what is allowed
+    |-- BackendError              (also ImportError) Keras has no backend to run on
+    |-- CacheError                a cache cannot be read
+    |   |-- NotACacheError        nothing there, or something else
+    |   |-- UncommittedError      a build was begun and never finished
+    |   |-- FormatError           written by a newer niicache, or the manifest contradicts itself
+    |   `-- DamageError           bytes are missing or not what the manifest says
+    |-- SourceError               the sources have problems; carries every one
+    |-- DiskError                 too little room, or the file system refused
+    |-- LockedError               another build holds the target
+    `-- InterruptedBuildError     stopped by the user; says how to go on
+
+A code is stable across versions; scripts may match on it. A message may be reworded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """One thing that is wrong, complete enough to act on without reading code.
+
+    Attributes:
+        code: Stable kebab-case name of the kind of problem.
+        path: What it is about, as the user typed it or would type it.
+        got: The fact that was found.
+        expected: The fact that disagrees with it.
+        hint: What to do next.
+        class_name: The class concerned, or "" where none is.
+        case: The case concerned, or "" where none is.
+    """
+
+    code: str
+    path: str
+    got: str
+    expected: str
+    hint: str
+    class_name: str = ""
+    case: str = ""
+
+    def __str__(self) -> str:
+        """Return ``path: [code] got X, expected Y; hint``."""
+        return f"{self.path}: [{self.code}] got {self.got}, expected {self.expected}; {self.hint}"
+
+    def to_json(self) -> dict[str, str]:
+        """Return the fields as a JSON object."""
+        return asdict(self)
+
+
+class NiicacheError(Exception):
+    """Base of every error here.
+
+    Attributes:
+        code: Stable kebab-case name.
+    """
+
+    code: ClassVar[str] = "niicache"
+
+
+class OptionError(NiicacheError, ValueError):
+    """An argument is outside what is allowed; the message says what is."""
+
+    code = "option"
+
+
+class BackendError(NiicacheError, ImportError):
+    """Keras, or a backend for it, is not installed."""
+
+    code = "no-keras-backend"
+
+
+class CacheError(NiicacheError):
+    """A cache cannot be read."""
+
+    code = "cache"
+
+
+class NotACacheError(CacheError):
+    """There is nothing at the path, or it is not a niicache cache."""
+
+    code = "not-a-cache"
+
+
+class UncommittedError(CacheError):
+    """A build was begun here and never finished."""
+
+    code = "uncommitted"
+
+
+class FormatError(CacheError):
+    """The manifest is of an unknown version or contradicts itself."""
+
+    code = "format"
+
+
+class DamageError(CacheError):
+    """Bytes of the cache are missing, or are not those that the manifest promises.
+
+    Attributes:
+        problems: Every problem known, at least one.
+    """
+
+    code = "damage"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(listing(self.problems))
+
+    def __reduce__(self) -> tuple[type[DamageError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
+
+class SourceError(NiicacheError):
+    """The sources have problems.
+
+    Attributes:
+        problems: Every problem found, at least one.
+    """
+
+    code = "source"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(listing(self.problems))
+
+    def __reduce__(self) -> tuple[type[SourceError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
+
+class DiskError(NiicacheError):
+    """Too little room for what is planned, or the file system refused a write."""
+
+    code = "disk"
+
+
+class LockedError(NiicacheError):
+    """Another build holds the target."""
+
+    code = "locked"
+
+
+class InterruptedBuildError(NiicacheError):
+    """The user stopped a build; what is finished is kept and the same command goes on."""
+
+    code = "interrupted"
+
+
+def listing(problems: Sequence[Problem]) -> str:
+    """Return one line a problem, under a line that counts them."""
+    count = f"{len(problems)} problem" + ("" if len(problems) == 1 else "s")
+    return "\n".join([count, *(f"  {problem}" for problem in problems)])

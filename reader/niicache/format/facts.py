@@ -1,0 +1,100 @@
+"""What the cache knows of each case, one column a fact.
+
+The fields of :class:`CaseFacts` are the columns under ``<class>/cases/``: this table alone says
+their names, dtypes and shapes, for the builder, for the reader and for docs/format.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal
+
+PERCENTILES: Final = (0.5, 1.0, 5.0, 50.0, 95.0, 99.0, 99.5)
+
+Dim = Literal["axis", "source_axis", "channel", "percentile", "four", "label_value"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column array: one entry a slot, each of the given dimensions.
+
+    Attributes:
+        name: The field of :class:`CaseFacts`, and the array's name.
+        dtype: ``"string"``, ``"int64"`` or ``"float64"``.
+        dims: Meaning of the axes after the case axis; their lengths follow from the recipe.
+        doc: What it says, with its unit.
+    """
+
+    name: str
+    dtype: str
+    dims: tuple[Dim, ...]
+    doc: str
+
+    def shape(self, *, axes: int, channels: int, label_values: int) -> tuple[int, ...]:
+        """Return the shape of one entry.
+
+        Args:
+            axes: Spatial axes, 2 or 3.
+            channels: Channels of the image.
+            label_values: How many distinct label values the manifest lists.
+        """
+        sizes = {
+            "axis": axes,
+            "source_axis": axes + 1,
+            "channel": channels,
+            "percentile": len(PERCENTILES),
+            "four": 4,
+            "label_value": label_values,
+        }
+        return tuple(sizes[dim] for dim in self.dims)
+
+
+def _column(dtype: str, doc: str, *dims: Dim) -> Any:
+    return field(metadata={"dtype": dtype, "doc": doc, "dims": dims})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFacts:
+    """Everything that is kept of one case beside its voxels."""
+
+    name: str = _column("string", "name of the case; empty where the slot is vacant")
+    key: str = _column("string", "sha256 of the recipe and of the sources' bytes")
+    group: str = _column("string", "what stays together in a split, or empty")
+    image: str = _column("string", "path of the source image below the source's root")
+    image_size: int = _column("int64", "bytes of the source image")
+    image_mtime_ns: int = _column("int64", "its modification time, ns since 1970")
+    image_hash: str = _column("string", "sha256 of its bytes on disk")
+    label: str = _column("string", "path of the source label, or empty")
+    label_size: int = _column("int64", "bytes of the source label")
+    label_mtime_ns: int = _column("int64", "its modification time, ns since 1970")
+    label_hash: str = _column("string", "sha256 of its bytes on disk, or empty")
+    source_shape: tuple[int, ...] = _column(
+        "int64", "shape before padding, channel last, voxels", "source_axis"
+    )
+    box_start: tuple[int, ...] = _column(
+        "int64", "valid box: first voxel in the padded grid", "axis"
+    )
+    box_stop: tuple[int, ...] = _column("int64", "valid box: one past its last voxel", "axis")
+    affine: tuple[tuple[float, ...], ...] = _column(
+        "float64", "source voxel to world, mm", "four", "four"
+    )
+    spacing: tuple[float, ...] = _column("float64", "edge lengths of a voxel, mm", "axis")
+    slope: float = _column("float64", "scl_slope that was applied, 1 for none")
+    inter: float = _column("float64", "scl_inter that was applied, 0 for none")
+    nonfinite: tuple[int, ...] = _column("int64", "NaN and infinite voxels", "channel")
+    minimum: tuple[float, ...] = _column("float64", "of the finite real voxels", "channel")
+    maximum: tuple[float, ...] = _column("float64", "of the finite real voxels", "channel")
+    mean: tuple[float, ...] = _column("float64", "of the finite real voxels", "channel")
+    std: tuple[float, ...] = _column("float64", "population standard deviation", "channel")
+    percentiles: tuple[tuple[float, ...], ...] = _column(
+        "float64", "0.5, 1, 5, 50, 95, 99 and 99.5 %", "channel", "percentile"
+    )
+    label_count: tuple[int, ...] = _column(
+        "int64", "elements of the label that hold each of the manifest's values", "label_value"
+    )
+
+
+COLUMNS: Final = tuple(
+    Column(f.name, f.metadata["dtype"], f.metadata["dims"], f.metadata["doc"])
+    for f in fields(CaseFacts)
+)

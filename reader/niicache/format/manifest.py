@@ -1,0 +1,192 @@
+"""The manifest: what a cache is, as frozen dataclasses and as JSON.
+
+It is the attribute ``niicache`` of the root ``zarr.json``. Writing that file is the commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from niicache.format.codec import Blosc
+from niicache.format.geometry import Shape, chunk_count
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from niicache.format.names import LabelKind, PadMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayLayout:
+    """How the images, or the labels, of every class are stored.
+
+    Attributes:
+        dtype: numpy name, stored little-endian.
+        shape: Shape of one padded case, ``(*spatial, channel)`` or ``(k,)`` for a vector label.
+        chunk: What is decoded at once: cases, then extents along ``shape``.
+        shard_cases: Cases in one file, a multiple of ``chunk[0]``.
+        fill: Value of padding and of vacant slots.
+        codec: Blosc's parameters, or None where chunks are not compressed.
+    """
+
+    dtype: str
+    shape: Shape
+    chunk: Shape
+    shard_cases: int
+    fill: float | int
+    codec: Blosc | None
+
+    @property
+    def case_nbytes(self) -> int:
+        """Bytes of one decoded, padded case."""
+        return math.prod(self.shape) * _itemsize(self.dtype)
+
+    @property
+    def chunk_nbytes(self) -> int:
+        """Bytes of one decoded chunk."""
+        return math.prod(self.chunk) * _itemsize(self.dtype)
+
+    @property
+    def blocks(self) -> int:
+        """Chunks that cover one case in space: 1 where a chunk holds whole cases."""
+        return chunk_count(self.shape, self.chunk[1:])
+
+    @property
+    def shard_chunks(self) -> int:
+        """Places for chunks in a shard."""
+        return self.shard_cases // self.chunk[0] * self.blocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Every decision that the bytes of the voxels depend on."""
+
+    spatial_dims: int
+    label_kind: LabelKind
+    pad_mode: PadMode
+    image: ArrayLayout
+    label: ArrayLayout | None
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the recipe as canonical JSON."""
+        return _digest(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassEntry:
+    """One class: its name, its cases, and its slots (cases and vacancies, the array's length)."""
+
+    name: str
+    cases: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """What a file of the cache must be."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class SkippedCase:
+    """A case that is not in the cache, and why. Size and time tell whether to try it again."""
+
+    class_name: str
+    case: str
+    path: str
+    code: str
+    got: str
+    expected: str
+    size: int = 0
+    mtime_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The whole cache in one value.
+
+    Attributes:
+        format_version: Version of the on-disk contract.
+        recipe: How voxels became bytes.
+        classes: Sorted by name.
+        label_values: Every value that a label holds, sorted, if there are at most 256.
+        shards: ``class/index`` to the key of the unit of work that wrote it: a digest of the
+            recipe and of the keys of the cases in its slots.
+        files: Path below the root to size and sha256, of every file but the root zarr.json.
+        skipped: What is missing and why.
+    """
+
+    format_version: int
+    recipe: Recipe
+    classes: tuple[ClassEntry, ...]
+    label_values: tuple[float, ...]
+    shards: Mapping[str, str]
+    files: Mapping[str, FileEntry]
+    skipped: tuple[SkippedCase, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as a JSON object."""
+        return asdict(self)
+
+
+def from_json(value: Mapping[str, Any]) -> Manifest:
+    """Return the manifest that a JSON object holds.
+
+    Raises:
+        KeyError, TypeError, ValueError: The object is not a manifest of this version.
+    """
+    recipe = value["recipe"]
+    return Manifest(
+        format_version=int(value["format_version"]),
+        recipe=Recipe(
+            spatial_dims=int(recipe["spatial_dims"]),
+            label_kind=recipe["label_kind"],
+            pad_mode=recipe["pad_mode"],
+            image=_layout(recipe["image"]),
+            label=None if recipe["label"] is None else _layout(recipe["label"]),
+        ),
+        classes=tuple(ClassEntry(**entry) for entry in value["classes"]),
+        label_values=tuple(value["label_values"]),
+        shards=dict(value["shards"]),
+        files={path: FileEntry(**entry) for path, entry in value["files"].items()},
+        skipped=tuple(SkippedCase(**entry) for entry in value["skipped"]),
+    )
+
+
+@lru_cache(maxsize=4)
+def _digest(recipe: Recipe) -> str:
+    # Asked for once a case; making the JSON each time was a tenth of a build of small images.
+    return hashlib.sha256(canonical(asdict(recipe))).hexdigest()
+
+
+def _layout(value: Mapping[str, Any]) -> ArrayLayout:
+    codec = value["codec"]
+    return ArrayLayout(
+        dtype=str(value["dtype"]),
+        shape=tuple(map(int, value["shape"])),
+        chunk=tuple(map(int, value["chunk"])),
+        shard_cases=int(value["shard_cases"]),
+        fill=value["fill"],
+        codec=None if codec is None else Blosc(**codec),
+    )
+
+
+def canonical(value: object) -> bytes:
+    """Return the one JSON text of a value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def _itemsize(dtype: str) -> int:
+    return np.dtype(dtype).itemsize

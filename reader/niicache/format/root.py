@@ -1,0 +1,65 @@
+"""The root zarr.json as bytes: its one canonical text, and a digest of itself.
+
+The manifest vouches for every other file; the digest in it vouches for the manifest. The text is
+canonical, so any changed byte is seen: it breaks the digest or is not the text of its own content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from niicache.errors import FormatError
+from niicache.format.manifest import Manifest, canonical, from_json
+from niicache.format.names import ATTRIBUTE, FORMAT_VERSION
+
+_UNKNOWN = "this file is not the root of a niicache cache"
+
+
+def pack_root(document: dict[str, Any], manifest: Manifest) -> bytes:
+    """Return the text of the root zarr.json.
+
+    Args:
+        document: A Zarr v3 group's metadata as zarr-python made it; its attributes are replaced.
+        manifest: What the cache is.
+    """
+    attributes = {ATTRIBUTE: {**manifest.to_json(), "digest": ""}}
+    whole = {**document, "attributes": attributes}
+    attributes[ATTRIBUTE]["digest"] = hashlib.sha256(canonical(whole)).hexdigest()
+    return _text(whole)
+
+
+def unpack_root(data: bytes) -> Manifest:
+    """Return the manifest in the text of a root zarr.json.
+
+    Raises:
+        FormatError: The text is damaged, not ours, or of a version that this release cannot read.
+    """
+    try:
+        whole = json.loads(data)
+        attribute = whole["attributes"][ATTRIBUTE]
+        version = attribute["format_version"]
+        digest = attribute["digest"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{_UNKNOWN}: {error!r}") from error
+    if version != FORMAT_VERSION:
+        raise FormatError(
+            f"format version {version!r}, this niicache reads {FORMAT_VERSION}; "
+            "install a newer niicache, or build the cache again"
+        )
+    attribute["digest"] = ""
+    sealed = hashlib.sha256(canonical(whole)).hexdigest()
+    attribute["digest"] = digest
+    if digest != sealed or _text(whole) != data:
+        raise FormatError(f"its digest does not hold: got {sealed[:16]}, expected {digest!s:.16}")
+    del attribute["digest"]
+    try:
+        return from_json(attribute)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"{_UNKNOWN}: {error!r}") from error
+
+
+def _text(whole: dict[str, Any]) -> bytes:
+    body = json.dumps(whole, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return body.encode() + b"\n"

@@ -1,0 +1,65 @@
+"""Options of a Sequence, checked as soon as they are given. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from niicache.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Refuse what is no whole number of at least ``least``.
+
+    Raises:
+        OptionError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise OptionError(f"{name}: got {value!r}, expected a whole number of at least {least}")
+
+
+def image_dtype(wanted: str, *, stored: str) -> np.dtype:
+    """Return the dtype of delivered images.
+
+    Args:
+        wanted: What the user said.
+        stored: What the cache holds.
+
+    Raises:
+        OptionError: There is no such type, or images do not convert to it.
+    """
+    try:
+        dtype = np.dtype(wanted)
+    except TypeError:
+        dtype = np.dtype(object)
+    if dtype.kind not in "fiu" or not np.can_cast(stored, dtype, "same_kind"):
+        raise OptionError(
+            f"dtype: got {wanted!r}, expected a float type, or an integer type that images stored "
+            f"as {stored} convert to"
+        )
+    return dtype
+
+
+def class_weights(
+    weights: Sequence[float] | dict[str, float] | None, classes: tuple[str, ...]
+) -> Sequence[float] | None:
+    """Return weights in the order of the classes, whichever way they were given.
+
+    Raises:
+        OptionError: They are given by name, and not for exactly these classes.
+    """
+    if not isinstance(weights, dict):
+        return weights
+    unknown = sorted(set(weights) - set(classes))
+    missing = sorted(set(classes) - set(weights))
+    if unknown or missing:
+        raise OptionError(
+            f"weights: got {', '.join(weights) or 'no class'}, "
+            f"expected exactly {', '.join(classes)}; "
+            "0 leaves a class out"
+        )
+    return [weights[name] for name in classes]

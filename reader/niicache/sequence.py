@@ -1,0 +1,231 @@
+"""The Keras Sequence. The only module that imports keras."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from niicache.batch import Filler, plan_picks
+from niicache.cache import Cache, open_cache
+from niicache.errors import BackendError, OptionError
+from niicache.options import check_count, class_weights, image_dtype
+from niicache.sampling import ClassRows, Draw, Sampler, sample_generator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+try:
+    import keras
+except ImportError as error:
+    raise BackendError(
+        "niicache.BalancedSequence needs Keras with a backend, and importing it failed: "
+        f"{error}. Install one: pip install 'niicache[tensorflow]' (or jax, or torch, and set "
+        "KERAS_BACKEND)"
+    ) from error
+
+Transform = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+Collate = Callable[[np.ndarray, np.ndarray], Any]
+
+MEMORY = 256 * 1024 * 1024
+
+
+class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships no types
+    """Batches that hold an exact share of each class, for ``model.fit`` and as a plain sequence.
+
+    ``sequence[step]`` is a pure function of the arguments, of :attr:`epoch` and of the step: it
+    may be called in any order, from any thread, again and again. One pass of ``fit`` is one
+    epoch; give validation a Sequence of its own.
+
+    x is ``(batch, *spatial, channel)``. y is the mask ``(batch, *spatial, channel)`` in its
+    stored dtype, the vector ``(batch, k)``, or the class one-hot ``(batch, classes)``.
+
+    Attributes:
+        epoch: Number of the epoch that ``sequence[step]`` gives now. It goes up by one whenever
+            Keras ends a pass; set it to go on with a later epoch.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | str | Path,
+        batch_size: int,
+        *,
+        weights: Sequence[float] | dict[str, float] | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        replacement: bool = False,
+        transform: Transform | None = None,
+        collate_fn: Collate | None = None,
+        dtype: str = "float32",
+        input_name: str | None = None,
+        workers: int | None = None,
+        mix: int | Literal["all"] = 4,
+        memory: int = MEMORY,
+    ) -> None:
+        """Plan the batches; voxels are read when they are asked for.
+
+        Args:
+            cache: An open cache, or its path.
+            batch_size: Samples in a batch.
+            weights: Share of each class, relative, in the order of ``cache.classes`` or by name;
+                equal if None. 0 leaves a class out.
+            steps: Batches in an epoch; if None, enough to show every case of the class that
+                needs most.
+            seed: Everything that is drawn follows from it.
+            shuffle: False gives the stored order, the same in every epoch.
+            replacement: Draw each case independently, instead of each once before any twice.
+            transform: ``(image, label, rng) -> (image, label)`` on each sample, in the worker
+                threads. The image comes in ``dtype`` and both keep their shapes; the arrays may be
+                changed in place. ``rng`` belongs to this sample of this batch.
+            collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
+            dtype: Of the images. Vector and one-hot labels have it too, masks keep theirs.
+            input_name: Name of the model's input: x becomes ``{input_name: x}``.
+            workers: Threads that prepare batches; the CPUs of this process, at most 4, if None.
+            mix: Chunks whose cases are shuffled together: 1 is fastest, "all" a full shuffle.
+            memory: Bytes of decoded chunks to keep between batches.
+
+        Raises:
+            OptionError: An argument is outside what is allowed.
+            CacheError: The cache cannot be opened.
+        """
+        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        workers = min(4, cpus or 1) if workers is None else workers
+        check_count("workers", workers, 1)
+        check_count("memory", memory, 0)
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=2 * workers)
+        self.cache = cache if isinstance(cache, Cache) else open_cache(cache)
+        self._dtype = image_dtype(dtype, stored=self.cache.manifest.recipe.image.dtype)
+        self._sampler = Sampler(
+            [
+                ClassRows(name=view.name, rows=np.sort(view.rows), chunk=view.image.layout.chunk[0])
+                for view in self.cache
+            ],
+            batch_size,
+            weights=class_weights(weights, self.cache.classes),
+            steps=steps,
+            seed=seed,
+            shuffle=shuffle,
+            replacement=replacement,
+            mix=mix,
+        )
+        self._seed = seed
+        self._batch_size = batch_size
+        self._transform = transform
+        self._collate = collate_fn
+        self._input_name = input_name
+        self._threads = (workers, memory)
+        self._filler = Filler(workers=workers, memory=memory)
+        self._epoch = 0
+        self._begun = False
+        self._epoch_lock = threading.Lock()
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that ``sequence[step]`` gives now, from 0."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        check_count("epoch", value, 0)
+        self._epoch = value
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self._sampler.steps
+
+    def __getitem__(self, step: int) -> Any:
+        """Return batch ``step`` of the current epoch.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+            DamageError: A chunk of the cache is missing or damaged.
+        """
+        return self.batch(self._epoch, step)
+
+    def batch(self, epoch: int, step: int) -> Any:
+        """Return batch ``step`` of any epoch: ``(x, y)``, or what ``collate_fn`` makes of them.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+            DamageError: A chunk of the cache is missing or damaged.
+        """
+        draw = self._sampler.draw(epoch, step)
+        images, labels = self._read(draw)
+        if self._transform is not None:
+            self._apply(self._transform, images, labels, (epoch, step))
+        if self._collate is not None:
+            return self._collate(images, labels)
+        return ({self._input_name: images} if self._input_name else images), labels
+
+    def on_epoch_begin(self) -> None:
+        """Keras: a pass starts. With several workers its first batches are already under way."""
+        with self._epoch_lock:
+            self._begun = True
+
+    def on_epoch_end(self) -> None:
+        """Keras: a pass ended. Also called once before the first, which does not count."""
+        with self._epoch_lock:
+            if self._begun:
+                self._epoch += 1
+            self._begun = False
+
+    def close(self) -> None:
+        """End the threads and forget decoded chunks. The Sequence can still be used after."""
+        self._filler.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_filler"], state["_epoch_lock"]
+        state["cache"] = str(self.cache.path)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.cache = open_cache(state["cache"])
+        workers, memory = self._threads
+        self._filler = Filler(workers=workers, memory=memory)
+        self._epoch_lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<niicache.BalancedSequence {str(self.cache.path)!r} {self._sampler!r}>"
+
+    def _read(self, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+        recipe = self.cache.manifest.recipe
+        images = np.empty((self._batch_size, *recipe.image.shape), self._dtype)
+        readers = [view.image for view in self.cache]
+        picks = plan_picks(readers, draw.classes, draw.rows, images)
+        if recipe.label is None:
+            labels = np.eye(len(self.cache), dtype=self._dtype)[draw.classes]
+        else:
+            kept = recipe.label.dtype if recipe.label_kind == "mask" else self._dtype
+            labels = np.empty((self._batch_size, *recipe.label.shape), kept)
+            masks = [view.label for view in self.cache if view.label is not None]
+            picks += plan_picks(masks, draw.classes, draw.rows, labels)
+        self._filler.fill(picks)
+        return images, labels
+
+    def _apply(
+        self, transform: Transform, images: np.ndarray, labels: np.ndarray, key: tuple[int, int]
+    ) -> None:
+        def apply(positions: Iterable[int]) -> None:
+            for i in positions:
+                rng = sample_generator(self._seed, *key, i)
+                image, label = transform(images[i], labels[i], rng)
+                _put(images, i, image, "image")
+                _put(labels, i, label, "label")
+
+        self._filler.run(apply, range(len(images)), parts=len(images))
+
+
+def _put(batch: np.ndarray, position: int, value: Any, what: str) -> None:
+    value = np.asarray(value)
+    if value.shape != batch.shape[1:]:
+        raise OptionError(
+            f"transform: got {what} of shape {value.shape}, expected {batch.shape[1:]}; "
+            "keep the shape, and resize the whole batch in collate_fn"
+        )
+    batch[position] = value

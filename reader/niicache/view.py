@@ -1,0 +1,165 @@
+"""The cases of one class: what is known of them, and their voxels one by one."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from niicache.chunks import ChunkReader
+from niicache.errors import OptionError
+from niicache.files import read_file
+from niicache.format.facts import COLUMNS
+from niicache.format.geometry import chunk_boxes
+from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from niicache.format.manifest import ArrayLayout, Manifest
+
+COLUMN_NAMES = tuple(column.name for column in COLUMNS)
+
+
+class Sample(NamedTuple):
+    """A case as it is stored.
+
+    Attributes:
+        image: ``(*spatial, channel)``, the cache's dtype, padded.
+        label: Mask ``(*spatial, channel)``, vector ``(k,)``, or the class's number where the
+            folder is the label.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+
+
+class ClassView:
+    """The cases of one class, sorted by name.
+
+    Attributes:
+        name: The class.
+        number: Its position among the classes.
+    """
+
+    def __init__(self, root: Path, manifest: Manifest, number: int) -> None:
+        entry = manifest.classes[number]
+        self._root = root
+        self._manifest = manifest
+        self._entry = entry
+        self._arrays: dict[str, np.ndarray] = {}
+        self.name = entry.name
+        self.number = number
+
+    @property
+    def slot_names(self) -> Sequence[str]:
+        """Name of the case in each row of the stored arrays, "" where the row is vacant."""
+        names: list[str] = self._stored(f"{CASES}/name").tolist()
+        return names
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """(cases,) int64: the row of each case in the stored arrays."""
+        names = self.slot_names
+        order = sorted((row for row, name in enumerate(names) if name), key=names.__getitem__)
+        return np.array(order, np.int64)
+
+    @cached_property
+    def cases(self) -> tuple[str, ...]:
+        """Names of the cases, sorted."""
+        return tuple(self.column("name").tolist())
+
+    def column(self, name: str) -> np.ndarray:
+        """Return what is known of each case, in the order of :attr:`cases`.
+
+        Args:
+            name: One of ``cache.columns``, such as ``"spacing"`` (mm) or ``"box_start"`` (voxels).
+
+        Returns:
+            Array of shape ``(cases, ...)``; docs/format.md lists dtypes, shapes and units.
+
+        Raises:
+            OptionError: There is no such column.
+            DamageError: The column's files are missing or damaged.
+        """
+        if name not in COLUMN_NAMES:
+            raise OptionError(f"column: got {name!r}, expected one of {', '.join(COLUMN_NAMES)}")
+        column: np.ndarray = self._stored(f"{CASES}/{name}")[self.rows]
+        return column
+
+    def crcs(self, array: str) -> np.ndarray:
+        """Return the crc32c of every chunk of ``"image"`` or ``"label"``, (chunks,) uint32."""
+        return self._stored(f"{CHUNKS}/{array}")
+
+    @cached_property
+    def image(self) -> ChunkReader:
+        """Reader of the image array's chunks."""
+        return self._reader(IMAGE, self._manifest.recipe.image)
+
+    @cached_property
+    def label(self) -> ChunkReader | None:
+        """Reader of the label array's chunks, None where the folder is the label."""
+        layout = self._manifest.recipe.label
+        return None if layout is None else self._reader(LABEL, layout)
+
+    def __len__(self) -> int:
+        return self._entry.cases
+
+    def __getitem__(self, case: int | str) -> Sample:
+        """Return one case by position in :attr:`cases`, or by name.
+
+        Raises:
+            IndexError, OptionError: There is no such case.
+            DamageError: Its bytes are missing or damaged.
+        """
+        if isinstance(case, str):
+            if case not in self.cases:
+                raise OptionError(f"class {self.name!r} has no case {case!r}; see .cases")
+            case = self.cases.index(case)
+        row = int(self.rows[case])
+        label = np.array(self.number) if self.label is None else _read_case(self.label, row)
+        return Sample(_read_case(self.image, row), label)
+
+    def __repr__(self) -> str:
+        return f"<class {self.name!r} of {str(self._root)!r}, {len(self):,} cases>"
+
+    def _reader(self, array: str, layout: ArrayLayout) -> ChunkReader:
+        return ChunkReader(
+            self._root,
+            class_name=self.name,
+            array=array,
+            layout=layout,
+            crcs=self.crcs(array),
+            files=self._manifest.files,
+            case_of=lambda chunk: self._cases_of(chunk, layout.chunk[0]),
+        )
+
+    def _cases_of(self, chunk: int, size: int) -> str:
+        names = self.slot_names[chunk * size : (chunk + 1) * size]
+        return ", ".join(name for name in names if name)
+
+    def _stored(self, array: str) -> np.ndarray:
+        if array not in self._arrays:
+            from niicache.tables import decode_array
+
+            prefix = f"{self.name}/{array}/"
+            files: Mapping[str, bytes] = {
+                path.removeprefix(prefix): read_file(self._root, path, entry)
+                for path, entry in self._manifest.files.items()
+                if path.startswith(prefix)
+            }
+            self._arrays[array] = decode_array(files)
+        return self._arrays[array]
+
+
+def _read_case(reader: ChunkReader, row: int) -> np.ndarray:
+    layout = reader.layout
+    number, inside = divmod(row, layout.chunk[0])
+    chunk = reader.empty()
+    case = np.empty(layout.shape, layout.dtype)
+    for block, box in enumerate(chunk_boxes(layout.shape, layout.chunk[1:])):
+        reader.read(number * layout.blocks + block, chunk)
+        case[box.slices] = chunk[inside][tuple(slice(0, n) for n in box.shape)]
+    return case

@@ -1,0 +1,178 @@
+import json
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from baseline import Baseline, epoch_order, list_cases, pad_centred  # noqa: E402 - needs the path
+from mni_slices import load_head, slices, write_slices  # noqa: E402 - as above
+from synthetic import write_cases  # noqa: E402 - as above
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head()
+
+
+@pytest.fixture(scope="module")
+def cuts(head):
+    return list(slices(head))
+
+
+def test_a_slice_holds_the_voxels_that_the_volume_has_at_the_same_place_in_the_world(head, cuts):
+    to_voxel = np.linalg.inv(head.affine)
+    rng = np.random.default_rng(0)
+    for cut in cuts:
+        places = rng.integers(0, cut.image.shape, (20, 2))
+        homogeneous = np.column_stack([places, np.zeros(20), np.ones(20)])
+        voxels = np.rint(homogeneous @ (to_voxel @ cut.affine).T)[:, :3].astype(int)
+        here, there = tuple(places.T), tuple(voxels.T)
+        np.testing.assert_array_equal(cut.image[here], head.image[there])
+        np.testing.assert_array_equal(cut.mask[here], head.mask[there])
+
+
+def test_the_cut_head_lies_where_nilearns_volume_lies(head):
+    import nilearn
+
+    folder = Path(nilearn.__file__).parent / "datasets" / "data"
+    volume = nibabel.load(folder / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz")
+    offset = np.linalg.inv(volume.affine) @ head.affine[:, 3]
+    start = np.rint(offset[:3]).astype(int)
+    box = tuple(slice(a, a + n) for a, n in zip(start, head.image.shape, strict=True))
+    whole = np.asanyarray(volume.dataobj)
+    np.testing.assert_array_equal(whole[box], head.image)
+    assert np.count_nonzero(whole) == np.count_nonzero(head.image)
+
+
+def test_masks_name_three_tissues_and_follow_the_image(cuts):
+    for cut in cuts:
+        assert cut.mask.shape == cut.image.shape
+        assert set(np.unique(cut.mask)) == {0, 1, 2}
+        brain = cut.mask > 0
+        assert cut.image[brain].mean() > 4 * cut.image[~brain].mean()
+
+
+def test_no_validation_slice_is_near_a_training_slice_and_classes_are_unequal(cuts):
+    counts = []
+    for plane in ("axial", "coronal", "sagittal"):
+        of = {p: [c for c in cuts if (c.plane, c.part) == (plane, p)] for p in ("train", "val")}
+        gaps = [abs(t.affine[:3, 3] - v.affine[:3, 3]).max() for t, v in product(*of.values())]
+        assert min(gaps) == 3.0  # mm
+        counts.append({part: len(members) for part, members in of.items()})
+        assert counts[-1]["val"] >= 10
+    assert len({count["train"] for count in counts}) == 3
+    assert all(c.affine[0, 3] <= 0 for c in cuts if c.plane == "sagittal")
+
+
+def test_slices_are_written_as_they_are(head, cuts, tmp_path):
+    write_slices(head, tmp_path)
+    for cut in cuts:
+        folder = tmp_path / cut.part / cut.plane
+        name = f"{cut.plane}_{cut.index:03}.nii.gz"
+        for kind, voxels in (("images", cut.image), ("labels", cut.mask)):
+            file = nibabel.load(folder / kind / name)
+            assert file.get_data_dtype() == voxels.dtype
+            assert file.header.get_xyzt_units()[0] == "mm"
+            assert file.header.get_zooms() == (1.0, 1.0)
+            np.testing.assert_array_equal(np.asanyarray(file.dataobj), voxels)
+            np.testing.assert_allclose(file.affine, cut.affine)
+    assert len(list(tmp_path.glob("*/*/images/*"))) == len(cuts)
+
+
+@given(count=st.integers(1, 50), draws=st.integers(1, 200), seed=st.integers(0, 9))
+def test_an_epoch_shows_every_case_before_any_again(count, draws, seed):
+    order = epoch_order(count, draws, seed=seed)
+    assert len(order) == draws
+    for start in range(0, draws, count):
+        cycle = order[start : start + count]
+        assert len(set(cycle)) == len(cycle)
+        assert set(cycle) <= set(range(count))
+
+
+def test_45_is_padded_to_64_with_9_before_and_10_after():
+    padded = pad_centred(np.ones((45, 45, 3)), (64, 64))
+    assert padded.shape == (64, 64, 3)
+    assert np.flatnonzero(padded[:, 32, 0]).tolist() == list(range(9, 54))
+
+
+def test_the_baseline_reads_what_nibabel_reads_in_equal_shares(tmp_path):
+    write_cases(tmp_path, {"a": 5, "b": 2})
+    by_file = Baseline(tmp_path, shape=(64, 64), labels="file", per_class=3)
+    by_folder = Baseline(tmp_path, shape=(64, 64), labels="folder", per_class=3)
+    assert len(by_file) == len(by_folder) == 2
+    truth = {}
+    for index, members in enumerate(list_cases(tmp_path, labels="file")):
+        for case in members:
+            image = np.asanyarray(nibabel.load(case.image).dataobj)
+            padded = np.pad(image, [(9, 10), (9, 10), (0, 0)])
+            truth[padded.tobytes()] = index, np.asanyarray(nibabel.load(case.label).dataobj)
+    seen = set()
+    for step in range(2):
+        images, vectors = by_file[step]
+        same, one_hot = by_folder[step]
+        assert images.dtype == same.dtype == vectors.dtype == one_hot.dtype == np.float32
+        np.testing.assert_array_equal(images, same)
+        for image, vector, row in zip(images, vectors, one_hot, strict=True):
+            key = image.astype(np.int16).tobytes()
+            index, label = truth[key]
+            np.testing.assert_array_equal(vector, label)
+            np.testing.assert_array_equal(row, np.eye(2)[index])
+            seen.add(key)
+        assert one_hot.sum(axis=0).tolist() == [3, 3]
+    assert seen == set(truth)
+    with pytest.raises(IndexError):
+        by_file[2]
+
+
+def test_the_baseline_pads_masks_like_images(head, tmp_path):
+    write_slices(head, tmp_path)
+    images, masks = Baseline(tmp_path / "val", shape=(192, 192), labels="file", per_class=2)[0]
+    assert images.shape == masks.shape == (6, 192, 192, 1)
+    assert set(np.unique(masks)) == {0, 1, 2}
+    assert (images[masks > 0] > 0).mean() > 0.99
+
+
+def test_the_bench_runs_and_says_what_it_timed():
+    words = ["--cases-scale", "0.02", "--rounds", "2", "--epochs", "2", "--json"]
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "bench.py", *words],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["cases"] == {"a": 12, "b": 5, "c": 2, "d": 1}
+    assert (said["batch"], said["steps"]) == (128, 1)
+    rows = {row["way"]: row for row in said["rows"]}
+    assert list(rows) == ["baseline", "epoch 0", "later epochs"]
+    base = rows["baseline"]
+    assert base["ratio"] == 1.0
+    for row in rows.values():
+        assert 0 < row["minimum"] <= row["median"] <= row["maximum"]
+        assert row["ratio"] == pytest.approx(row["median"] / base["median"])
+        assert row["least_ratio"] == pytest.approx(row["minimum"] / base["maximum"])
+
+
+@pytest.mark.parametrize("script", ["test", "demo", "bench", "wheel"])
+def test_scripts_refuse_an_old_python_by_name(script, tmp_path):
+    old = tmp_path / "old-python"
+    old.write_text('#!/bin/sh\ncase "$2" in *print*) echo 3.10 ;; *) exit 1 ;; esac\n')
+    old.chmod(0o755)
+    before = set(ROOT.iterdir())
+    done = subprocess.run(
+        [SCRIPTS / script],
+        env={**os.environ, "PYTHON": str(old)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"'{old}' is Python 3.10, niicache needs 3.11 or newer" in done.stderr
+    assert set(ROOT.iterdir()) == before
