@@ -97,7 +97,8 @@ def plan_chunk(shape: Shape, itemsize: int) -> Shape:
     if nbytes <= WHOLE_CASE_BYTES:
         return (1, *shape)
     *spatial, channels = shape
-    edge = max(1, int((CHUNK_BYTES / itemsize / channels) ** (1 / len(spatial))))
+    # The root of a power falls just short of it in floating point: 262,144 ** (1 / 3) < 64.
+    edge = max(1, int((CHUNK_BYTES / itemsize / channels) ** (1 / len(spatial)) + 1e-9))
     # Blocks of equal size, so that the last one of an axis is not a sliver.
     blocks = [-(-n // -(-n // edge)) for n in spatial]
     return (1, *blocks, channels)
@@ -110,16 +111,21 @@ def complete_chunk(chunk: Shape, shape: Shape) -> Shape:
 
 
 def same_shards(image: ArrayLayout, label: ArrayLayout) -> tuple[ArrayLayout, ArrayLayout]:
-    """Return both layouts with one number of cases a shard, so that a unit of work writes both."""
-    step = math.lcm(image.chunk[0], label.chunk[0])
+    """Return both layouts with one number of cases a shard, so that a unit of work writes both.
+
+    Small labels of large images get chunks of fewer cases, lest the shard of images has to grow.
+    """
+    step = image.chunk[0]
     cases = max(1, min(image.shard_cases, label.shard_cases) // step) * step
-    return replace(image, shard_cases=cases), replace(label, shard_cases=cases)
+    together = next(n for n in range(min(label.chunk[0], cases), 0, -1) if cases % n == 0)
+    chunk = (together, *label.chunk[1:])
+    return replace(image, shard_cases=cases), replace(label, shard_cases=cases, chunk=chunk)
 
 
 def _fill_of(dtype: str, fill: float) -> float | int:
     kind = np.dtype(dtype)
     if kind.kind == "f":
-        if abs(fill) > np.finfo(kind).max:
+        if abs(fill) > float(np.finfo(kind).max):
             raise OptionError(f"pad_value: got {fill:g}, expected what {dtype} can hold")
         return float(fill)
     limits = np.iinfo(kind)

@@ -41,6 +41,9 @@ It can be built again from its sources. Do not change files in it: `niicache ver
 them damaged, and so would every training run that reads them.
 """
 
+PASSING = frozenset({"unreadable", "too-large", "changed"})
+"""Problems of the moment: such a case is tried again even if its files stay as they are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Class:
@@ -101,7 +104,11 @@ def assemble(
         recipe=recipe,
         classes=tuple(_entry(one) for one in classes),
         label_values=values,
-        shards={f"{u.class_name}/{u.index}": r.key for one in classes for u, r in one.units},
+        shards={
+            f"{one.name}/{unit.index}": unit_key(recipe, _slots_of(one.records, unit, recipe))
+            for one in classes
+            for unit, _ in one.units
+        },
         files=dict(sorted(files.items())),
         skipped=tuple(skipped),
     )
@@ -137,7 +144,7 @@ def _reused(unit: Unit, plan: Plan, old: Cache | None) -> UnitResult:
         if case is None or before is None
         else CaseRecord(
             facts=refreshed(before, case),
-            counts=dict(zip(values, before.label_count, strict=True)) if values else None,
+            counts=_counts(values, before) if values else None,
         )
         for case, before in zip(unit.slots, facts, strict=False)
     )
@@ -157,6 +164,18 @@ def _reused(unit: Unit, plan: Plan, old: Cache | None) -> UnitResult:
             for array, layout in layouts.items()
         },
     )
+
+
+def _counts(values: Sequence[float], facts: CaseFacts) -> dict[float, int]:
+    """Return how often each value occurs in a case; values of other cases alone do not count."""
+    return {v: n for v, n in zip(values, facts.label_count, strict=True) if n}
+
+
+def _slots_of(
+    records: Sequence[CaseRecord | None], unit: Unit, recipe: Recipe
+) -> tuple[CaseRecord | None, ...]:
+    size = recipe.image.shard_cases
+    return tuple(records[unit.index * size : (unit.index + 1) * size])
 
 
 def _chunks_of(index: int, layout: ArrayLayout) -> slice:
@@ -200,4 +219,6 @@ def _label_values(classes: Iterable[_Class]) -> tuple[float, ...]:
 def _failed(problem: Problem, plan: Plan) -> SkippedCase:
     stamps = {case.identity: case.stamp for case in plan.scan.cases}
     size, mtime_ns = stamps[problem.class_name, problem.case]
+    if problem.code in PASSING:
+        size, mtime_ns = 0, 0
     return replace(skipped_case(problem), size=size, mtime_ns=mtime_ns)

@@ -21,15 +21,16 @@ from niicache_builder.durable import make_folder
 from niicache_builder.executors import run_units
 from niicache_builder.lock import hold
 from niicache_builder.options import BuildOptions, default_workers
-from niicache_builder.plan import Plan, Unit, disk_bytes, make_plan
+from niicache_builder.plan import Plan, make_plan
 from niicache_builder.previous import open_target, read_previous, unchanged_cases
 from niicache_builder.progress import Progress, Silent
 from niicache_builder.resume import finished
+from niicache_builder.room import disk_bytes
 from niicache_builder.scan import Scan, scan
 from niicache_builder.sources import NO_LAYOUT, find_cases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from niicache.cache import Cache
     from niicache.format.manifest import Manifest
@@ -78,8 +79,9 @@ def plan_build(
         OptionError: An option is not allowed, or does not go with the source.
         CacheError: Something else is at the target.
     """
-    old = open_target(Path(target))
-    return _plan(scan_source(source, target, progress or Silent()), options, old)
+    target = Path(target).expanduser()
+    found = scan_source(source, target, progress or Silent())
+    return _plan(found, options, open_target(target))
 
 
 def build(
@@ -107,12 +109,12 @@ def build(
     """
     options = options or BuildOptions()
     progress = progress or Silent()
-    target = Path(target)
+    target = Path(target).expanduser()
     with _said_by(target):
         # Everything that can be refused is refused before the target is touched.
         found = scan_source(source, target, progress)
         early = _plan(found, options, open_target(target))
-        check_disk([u for u in early.todo if not finished(u, early, target)], target)
+        check_disk(early, target)
         with hold(target):
             old = open_target(target)
             plan = _plan(found, options, old)
@@ -135,13 +137,14 @@ def scan_source(source: str | Path, target: str | Path, progress: Progress) -> S
     Raises:
         OptionError: The target lies in the source, or the other way round.
     """
-    one, other = Path(source).resolve(), Path(target).resolve()
+    source = Path(source).expanduser()
+    one, other = source.resolve(), Path(target).resolve()
     if one in {other, *other.parents} or other in one.parents:
         raise OptionError(
             f"target: got {target}, expected a folder apart from the source {source}; "
             "a cache inside its source would be read as a class of it"
         )
-    layout = find_cases(Path(source))
+    layout = find_cases(source)
     if layout.name != NO_LAYOUT:
         progress.note(f"{layout.name} layout: {layout.reason}")
     for text in layout.notes:
@@ -205,15 +208,16 @@ def _execute(
     return results, resumed
 
 
-def check_disk(units: Sequence[Unit], target: Path) -> None:
+def check_disk(plan: Plan, target: Path) -> None:
     """Refuse a build that cannot fit, before its first byte.
 
     Raises:
-        DiskError: There is less room than the units and the metadata need.
+        DiskError: There is less room than the units to do and the metadata need.
     """
+    units = [unit for unit in plan.todo if not finished(unit, plan, target)]
     if not units:
         return
-    needed = sum(disk_bytes(unit) for unit in units) + SPARE_BYTES
+    needed = sum(disk_bytes(unit, plan.recipe) for unit in units) + SPARE_BYTES
     there = next(folder for folder in (target, *target.resolve().parents) if folder.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
@@ -225,9 +229,13 @@ def check_disk(units: Sequence[Unit], target: Path) -> None:
 
 @contextlib.contextmanager
 def _said_by(target: Path) -> Iterator[None]:
-    """Say which cache an error of the file system befell."""
+    """Say which cache an error of the file system befell, and how to go on after Ctrl-C."""
     try:
         yield
+    except KeyboardInterrupt:
+        raise InterruptedBuildError(
+            f"{target}: stopped, and nothing lost; run the same command to go on"
+        ) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise DiskError(

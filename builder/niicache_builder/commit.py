@@ -2,15 +2,19 @@
 
 New shards wait in ``.build``. Each takes its place by a rename, after the file that it replaces
 was linked into ``.retired``, where readers of the old generation find it. The root zarr.json
-comes last: before it is renamed the old cache is in force, after it the new one.
+comes last: before it is renamed the old cache is in force, after it the new one. What a commit
+will put in place is said in ``.build/placed.json`` first, so that nothing of it outlives a change
+of mind.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +26,9 @@ from niicache.format.root import pack_root
 from niicache_builder.durable import make_folder, sync_folder, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+PLACED = "placed.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,30 +64,43 @@ def commit(target: Path, contents: Contents, old: Manifest | None) -> bool:
     """
     root = pack_root(contents.document, contents.manifest)
     before = {} if old is None else dict(old.files)
+    files = contents.manifest.files
     fresh = {
         path: data
         for path, data in contents.small.items()
-        if not _in_place(target / path, contents.manifest.files[path])
+        if not _in_place(target / path, files[path])
     }
-    gone = [path for path in before if path not in contents.manifest.files]
+    earlier = placed(target)
+    gone = [path for path in sorted({*before, *earlier} - files.keys()) if _is_there(target / path)]
     if not (fresh or gone or contents.staged) and _reads(target / ROOT) == root:
         return False
     work = target / WORK
     make_folder(work)
     _drop_old_generations(target, before)
+    # Said before it is done, so that the next build can take back what this one may leave.
+    write_file(work / PLACED, json.dumps(sorted({*earlier, *files})).encode())
+    _keep_for_readers(target, [*contents.staged, *fresh, *gone], before)
+    # What goes makes room first: a shard of a plane lies where one of a volume needs a folder.
+    for path in gone:
+        (target / path).unlink(missing_ok=True)
+        _remove_empty_folders(target, path)
     for path, staged in contents.staged.items():
-        _make_room(target, path, before)
+        make_folder((target / path).parent)
         staged.replace(target / path)
         sync_folder((target / path).parent)
     for path, data in fresh.items():
-        _make_room(target, path, before)
+        make_folder((target / path).parent)
         write_file(target / path, data, via=work)
-    for path in gone:
-        _make_room(target, path, before)
-        (target / path).unlink(missing_ok=True)
-        _remove_empty_folders(target, path)
     write_file(target / ROOT, root, via=work)
     return True
+
+
+def placed(target: Path) -> frozenset[str]:
+    """Return the paths at which an interrupted commit may have put files."""
+    try:
+        return frozenset(json.loads((target / WORK / PLACED).read_bytes()))
+    except (OSError, ValueError):
+        return frozenset()
 
 
 def entry_of(data: bytes) -> FileEntry:
@@ -106,16 +125,34 @@ def _reads(path: Path) -> bytes | None:
         return None
 
 
-def _make_room(target: Path, path: str, before: Mapping[str, FileEntry]) -> None:
-    """Make the folder of a file, and keep what is there now for readers that are open."""
-    make_folder((target / path).parent)
-    entry = before.get(path)
-    if entry is None:
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
+
+
+def _keep_for_readers(target: Path, paths: Sequence[str], before: Mapping[str, FileEntry]) -> None:
+    """Give files that are about to go a second name, for readers of the old generation."""
+    old = {path: before[path] for path in paths if path in before}
+    if not old:
         return
-    keep = retired(target, entry)
-    make_folder(keep.parent)
-    with contextlib.suppress(FileExistsError, FileNotFoundError):
-        os.link(target / path, keep)
+    make_folder(target / RETIRED)
+    for path, entry in old.items():
+        _keep(target / path, retired(target, entry), entry)
+    # Before any of them goes: else a power loss could take both names.
+    sync_folder(target / RETIRED)
+
+
+def _keep(path: Path, name: Path, entry: FileEntry) -> None:
+    try:
+        info = path.lstat()
+    except OSError:
+        return
+    if name.exists() or not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
+        return
+    try:
+        os.link(path, name)
+    except OSError:
+        # No hard links on this file system. Readers find a moved file as well.
+        path.replace(name)
 
 
 def _drop_old_generations(target: Path, before: Mapping[str, FileEntry]) -> None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def partial_name(path: Path) -> Path:
+    """Return a name beside a file that no other process writes to.
+
+    A worker whose parent was killed may still be at work on the same file as the next build.
+    """
+    return path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")
 
 
 def write_file(path: Path, data: bytes, *, via: Path | None = None) -> None:
@@ -17,7 +26,7 @@ def write_file(path: Path, data: bytes, *, via: Path | None = None) -> None:
         data: Its content.
         via: Folder for the temporary name, on the same file system; beside ``path`` if None.
     """
-    partial = (path.parent if via is None else via) / f"{path.name}.partial"
+    partial = partial_name((path.parent if via is None else via) / path.name)
     with partial.open("wb") as file:
         file.write(data)
         file.flush()

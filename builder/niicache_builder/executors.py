@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from niicache.errors import NiicacheError
 from niicache_builder.work import do_unit
@@ -20,7 +25,8 @@ if TYPE_CHECKING:
     from niicache_builder.progress import Progress
     from niicache_builder.record import UnitResult
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 0.25
+SHOWN_CASES = 3
 
 
 class WorkerDiedError(NiicacheError):
@@ -48,32 +54,100 @@ def run_units(
         work: Folder of the build.
         workers: Processes; 0 works in this one.
         skip: Leave out cases that fail.
-        progress: Told of cases done, and at least every second that the work is alive.
+        progress: Told of cases done, and several times a second that the work is alive.
 
     Raises:
+        KeyboardInterrupt: The user stopped the build; units under way were given up.
         WorkerDiedError: A worker process was killed.
         OSError: A shard could not be written.
     """
+    task = partial(do_unit, recipe=recipe, root=root, work=work, skip=skip)
     if workers == 0:
         for unit in units:
-            result = do_unit(unit, recipe, root, work, skip=skip)
-            progress.advance(unit.cases)
-            yield result
+            yield task(unit, advance=partial(progress.advance, 1))
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(units)), context, _leave_ctrl_c_to_the_parent)
-    pending = {pool.submit(do_unit, unit, recipe, root, work, skip=skip): unit for unit in units}
+    pool, shared, pending = _start(task, units, workers)
+    seen = 0
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         while pending:
             done, _ = wait(pending, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
-            progress.advance(0)
+            # Read without its lock, which a worker that was killed may hold still.
+            seen, before = shared.done.get_obj().value, seen
+            progress.advance(seen - before)
             for future in done:
-                unit = pending.pop(future)
-                result = _result_of(future, unit)
-                progress.advance(unit.cases)
-                yield result
+                yield _result_of(future, pending.pop(future))
     finally:
+        shared.stop.value = 1
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(
+    task: partial[UnitResult], units: Sequence[Unit], workers: int
+) -> tuple[ProcessPoolExecutor, _Shared, dict[Future[UnitResult], Unit]]:
+    """Start the workers, and return with Ctrl-C blocked.
+
+    Ctrl-C reaches every process of a terminal, but only the parent decides what it means: the
+    workers inherit the block, and the parent cannot be torn out of starting them, which would
+    leave it waiting for ever for a worker that is half there.
+    """
+    context = multiprocessing.get_context("spawn")
+    # Before the block: the first of these starts multiprocessing's tracker, which unblocks SIGINT.
+    shared = _Shared(done=context.Value("q", 0), stop=context.Value("b", 0, lock=False))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pool = ProcessPoolExecutor(min(workers, len(units)), context, _join, (shared,))
+        pending = {pool.submit(_do_one, task, unit): unit for unit in units}
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        raise
+    return pool, shared, pending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shared:
+    """What the processes of a build have in common.
+
+    Attributes:
+        done: Cases done by all of them.
+        stop: 1 when what is under way shall be given up.
+    """
+
+    done: Any
+    stop: Any
+
+
+class _StoppedError(Exception):
+    """Ends a unit after the case that was under way when the build was stopped."""
+
+
+_worker: dict[str, _Shared] = {}
+"""Of a worker process: what it was started with. Shared memory can only be inherited."""
+
+
+def _join(shared: _Shared) -> None:
+    _worker["shared"] = shared
+    threading.Thread(target=_die_with_the_parent, daemon=True).start()
+
+
+def _die_with_the_parent() -> None:
+    """End a worker whose parent was killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _do_one(task: partial[UnitResult], unit: Unit) -> UnitResult:
+    shared = _worker["shared"]
+
+    def advance() -> None:
+        with shared.done.get_lock():
+            shared.done.value += 1
+        if shared.stop.value:
+            raise _StoppedError
+
+    return task(unit, advance=advance)
 
 
 def _result_of(future: Future[UnitResult], unit: Unit) -> UnitResult:
@@ -81,13 +155,9 @@ def _result_of(future: Future[UnitResult], unit: Unit) -> UnitResult:
         return future.result()
     except BrokenProcessPool as error:
         names = [case.files.name for case in unit.slots if case is not None]
+        more = " ..." if len(names) > SHOWN_CASES else ""
         raise WorkerDiedError(
             "a worker process was killed, for want of memory most likely, near the cases "
-            f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''} of class "  # noqa: PLR2004 - three names are enough to look at
-            f"{unit.class_name!r}; run the same command again with fewer --workers, finished "
-            "shards are kept"
+            f"{', '.join(names[:SHOWN_CASES])}{more} of class {unit.class_name!r}; run the same "
+            "command again with fewer --workers, finished shards are kept"
         ) from error
-
-
-def _leave_ctrl_c_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -52,6 +52,14 @@ def hold(target: Path) -> Iterator[None]:
         lock.release()
 
 
+def begun(target: Path) -> bool:
+    """Return whether a build was begun at the target and not finished.
+
+    Other programs have folders of the same name; only ours hold the name of a builder.
+    """
+    return _holder_path(target).is_file()
+
+
 def _holder(target: Path) -> str:
     try:
         value = json.loads(_holder_path(target).read_bytes())

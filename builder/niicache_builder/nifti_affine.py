@@ -110,4 +110,4 @@ def _apart(one: NDArray[np.float64], two: NDArray[np.float64], shape: Sequence[i
     ends = [(0, extent - 1) for extent in (*shape, 1, 1, 1)[:3]]
     corners = np.array([(*corner, 1) for corner in product(*ends)], np.float64)
     gap = corners @ (one - two).T
-    return float(np.linalg.norm(gap, axis=1).max() / _lengths(one).min())
+    return float(np.max(np.linalg.norm(gap, axis=1)) / np.min(_lengths(one)))

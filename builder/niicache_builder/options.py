@@ -70,6 +70,11 @@ class BuildOptions:
         ]
         if wrong:
             raise OptionError("\n".join(wrong))
+        for name in ("shape", "chunk"):
+            sizes = getattr(self, name)
+            if sizes is not None:
+                # Plain numbers, because the recipe is written as JSON and numpy's are none.
+                object.__setattr__(self, name, tuple(map(int, sizes)))
 
     def _rules(self) -> list[tuple[str, object, str, bool]]:
         def one_of(name: str, allowed: tuple[str, ...]) -> tuple[str, object, str, bool]:
@@ -77,7 +82,7 @@ class BuildOptions:
             return name, value, f"one of {', '.join(allowed)}", value in allowed
 
         sizes = "positive whole numbers"
-        dims = (2, 3) if self.spatial_dims is None else (self.spatial_dims,)
+        dims = (self.spatial_dims,) if self.spatial_dims in {2, 3} else (2, 3)
         return [
             ("shape", self.shape, sizes, self.shape is None or _positive(self.shape)),
             (
@@ -99,7 +104,7 @@ class BuildOptions:
                 "chunk",
                 self.chunk,
                 "one number (cases), or cases and every spatial axis; with spatial axes, 1 case",
-                self.chunk is None
+                not self.chunk
                 or len(self.chunk) == 1
                 or (self.chunk[0] == 1 and len(self.chunk) - 1 in dims),
             ),

@@ -11,10 +11,11 @@ from niicache.format.manifest import Recipe, SkippedCase, canonical
 from niicache_builder.axes import guess_label_kind, guess_spatial_dims
 from niicache_builder.checks import check_cases
 from niicache_builder.recipe import Decisions, make_recipe
+from niicache_builder.room import disk_bytes, worker_bytes
 from niicache_builder.slots import assign_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from niicache.format.facts import CaseFacts
     from niicache.format.names import LabelKind
@@ -121,14 +122,16 @@ def make_plan(
         shape=options.shape,
     )
     problems = (*scan.problems, *found)
-    out = {(problem.class_name, problem.case) for problem in problems}
-    again = _skip_again(scan, previous) if options.on_error == "skip" else ()
-    out |= {(entry.class_name, entry.case) for entry in again}
-    sound = tuple(case for case in scan.cases if case.identity not in out)
+    sound = _without(scan.cases, problems)
     if (problems and options.on_error == "stop") or not sound:
         raise SourceError(problems or (_no_case(scan),))
+    # Cases whose voxels turn out to be bad have their say too, as they had when first tried.
     recipe, decisions = make_recipe(sound, options, dims, kind)
     kept = previous if previous and previous.recipe_digest == recipe.digest else None
+    again = _skip_again(scan, kept) if options.on_error == "skip" else ()
+    sound = _without(sound, again)
+    if not sound:
+        raise SourceError(problems or (_no_case(scan),))
     slots, units, todo = _units(sound, recipe, kept, unchanged)
     return Plan(
         scan=scan,
@@ -140,8 +143,8 @@ def make_plan(
         skipped=(*(skipped_case(problem) for problem in problems), *again),
         problems=problems,
         previous=kept,
-        disk_bytes=sum(disk_bytes(unit) for unit in todo),
-        worker_bytes=_worker_bytes(sound, recipe),
+        disk_bytes=sum(disk_bytes(unit, recipe) for unit in todo),
+        worker_bytes=worker_bytes(sound, recipe),
     )
 
 
@@ -165,8 +168,15 @@ def _label_kind(scan: Scan, options: BuildOptions) -> tuple[LabelKind, str]:
     )
 
 
+def _without(
+    cases: Iterable[CaseScan], out: Iterable[Problem | SkippedCase]
+) -> tuple[CaseScan, ...]:
+    names = {(entry.class_name, entry.case) for entry in out}
+    return tuple(case for case in cases if case.identity not in names)
+
+
 def _skip_again(scan: Scan, previous: Previous | None) -> tuple[SkippedCase, ...]:
-    """Return the cases that failed before and whose files have not changed since."""
+    """Return the cases that failed before and whose files and recipe have not changed since."""
     failed = {} if previous is None else {(s.class_name, s.case): s for s in previous.skipped}
     now = {case.identity: case.stamp for case in scan.cases}
     return tuple(
@@ -245,21 +255,3 @@ def _fingerprint(case: CaseScan) -> list[str | int | None]:
         *(case.files.image, case.image.size, case.image.mtime_ns),
         *((case.files.label, label.size, label.mtime_ns) if label else (None, None, None)),
     ]
-
-
-def disk_bytes(unit: Unit) -> int:
-    """Return what a shard takes at most, roughly.
-
-    Sources that are compressed already tell how far voxels compress: gzip is at least as good as
-    half of what any preset here reaches. Padding compresses to next to nothing.
-    """
-    headers = [h for case in unit.slots if case for h in (case.image, case.label) if h]
-    return min(unit.nbytes, 2 * sum(header.size for header in headers)) + 64 * 1024
-
-
-def _worker_bytes(cases: Sequence[CaseScan], recipe: Recipe) -> int:
-    largest = max(case.image.voxels_nbytes + case.image.size for case in cases)
-    chunks = recipe.image.chunk[0] * recipe.image.case_nbytes
-    if recipe.label:
-        chunks += recipe.label.chunk[0] * recipe.label.case_nbytes
-    return 3 * largest + 2 * chunks

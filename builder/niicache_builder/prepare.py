@@ -54,22 +54,30 @@ def converted(voxels: np.ndarray, dtype: str) -> np.ndarray:
     """Return voxels as another dtype.
 
     Raises:
-        PrepareError: An integer dtype does not hold every one of them exactly.
+        PrepareError: An integer dtype does not hold every one of them exactly, or a float dtype
+            does not reach as far.
     """
     target = np.dtype(dtype)
-    if voxels.dtype == target or np.can_cast(voxels.dtype, target, "safe") or target.kind == "f":
-        with np.errstate(over="ignore"):
-            return voxels.astype(target, copy=False)
-    with np.errstate(invalid="ignore"):
+    if voxels.dtype == target or np.can_cast(voxels.dtype, target, "safe"):
+        return voxels.astype(target, copy=False)
+    with np.errstate(invalid="ignore", over="ignore"):
         result = voxels.astype(target)
-    if not np.array_equal(result, voxels):
-        raise PrepareError(
-            "dtype-loses",
-            f"values from {np.nanmin(voxels):g} to {np.nanmax(voxels):g} stored as {voxels.dtype}",
-            f"values that {dtype} holds exactly",
-            "give --dtype float32, or leave --dtype away",
-        )
-    return result
+    if target.kind == "f":
+        if np.array_equal(np.isfinite(result), np.isfinite(voxels)):
+            return result
+        held, wider = f"{dtype} reaches", "float64"
+    else:
+        if np.array_equal(result, voxels):
+            return result
+        held, wider = f"{dtype} holds exactly", "float32"
+    finite = voxels[np.isfinite(voxels)]
+    reach = f"from {finite.min():g} to {finite.max():g}" if finite.size else "that are not finite"
+    raise PrepareError(
+        "dtype-loses",
+        f"values {reach} stored as {voxels.dtype}",
+        f"values that {held}",
+        f"give --dtype {wider}, or leave --dtype away",
+    )
 
 
 def with_channels(voxels: np.ndarray, spatial_dims: int) -> np.ndarray:

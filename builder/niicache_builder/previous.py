@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from niicache.cache import Cache, open_cache
 from niicache.errors import CacheError, NotACacheError, UncommittedError
+from niicache.files import retired
 from niicache.format.facts import COLUMNS, CaseFacts
 from niicache.format.names import LOCK, WORK, shard_path
+from niicache_builder.lock import begun
 from niicache_builder.nifti import NiftiError, hash_files
 from niicache_builder.plan import Previous
+from niicache_builder.resume import is_file_of
 from niicache_builder.work import layouts_of
 
 if TYPE_CHECKING:
@@ -30,26 +33,32 @@ def open_target(target: Path) -> Cache | None:
     try:
         return open_cache(target)
     except UncommittedError:
-        return None
+        if begun(target):
+            return None
     except NotACacheError:
         if not target.exists():
             return None
-        ours = {LOCK, WORK}
-        if target.is_dir() and all(entry.name in ours for entry in target.iterdir()):
-            return None
-        what = "a folder that holds other things" if target.is_dir() else "a file"
-        raise NotACacheError(
-            f"{target}: got {what}, expected a cache, an empty folder or a new name; "
-            "give another target, nothing here was touched"
-        ) from None
+    ours = {LOCK, WORK}
+    if target.is_dir() and all(entry.name in ours for entry in target.iterdir()):
+        return None
+    what = "a folder that holds other things" if target.is_dir() else "a file"
+    raise NotACacheError(
+        f"{target}: got {what}, expected a cache, an empty folder or a new name; "
+        "give another target, nothing here was touched"
+    )
 
 
 def read_previous(cache: Cache) -> Previous:
-    """Return what the builder needs of a committed cache. Damaged columns count as no facts."""
+    """Return what the builder needs of a committed cache.
+
+    A class whose columns or checksums are damaged counts as one without any case.
+    """
     slots = {}
     for view in cache:
         try:
             slots[view.name] = _slots(view, cache)
+            for array in layouts_of(cache.manifest.recipe):
+                view.crcs(array)
         except CacheError:
             # Its shards will be written again, which mends the class.
             slots[view.name] = ()
@@ -101,7 +110,12 @@ def _shard_present(cache: Cache, class_name: str, index: int) -> bool:
             size = (cache.path / path).stat().st_size
         except OSError:
             return False
-        if size != cache.manifest.files[path].size:
+        entry = cache.manifest.files[path]
+        if size != entry.size:
+            return False
+        # A retired copy means that a commit was interrupted: another generation's shard may be
+        # here, and have the same size.
+        if retired(cache.path, entry).exists() and not is_file_of(cache.path / path, entry):
             return False
     return True
 

@@ -34,7 +34,7 @@ def finished(unit: Unit, plan: Plan, target: Path) -> UnitResult | None:
         # A staged shard was synced before its record was written: its length is proof enough.
         # One in place may be of another generation, so its bytes have to be read.
         staged = staged_path(work, unit.id, array)
-        if entry is None or not (_has_size(staged, entry) or _is(path, entry)):
+        if entry is None or not (_has_size(staged, entry) or is_file_of(path, entry)):
             return None
     return result
 
@@ -46,7 +46,8 @@ def _has_size(path: Path, entry: FileEntry) -> bool:
         return False
 
 
-def _is(path: Path, entry: FileEntry) -> bool:
+def is_file_of(path: Path, entry: FileEntry) -> bool:
+    """Return whether a file has the bytes that an entry says; reads all of it."""
     if not _has_size(path, entry):
         return False
     with path.open("rb") as file:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from niicache.errors import CacheError, Problem
-from niicache.files import REPAIR
 from niicache.format.codec import ChunkError, decode, stored_crc
 from niicache.format.names import shard_path
 from niicache.format.shard import ABSENT, index_nbytes, unpack_index
+from niicache_builder.resume import is_file_of
 from niicache_builder.work import layouts_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
     from niicache.cache import Cache
     from niicache.format.manifest import ArrayLayout
+
+
+def hint_for(code: str) -> str:
+    """Return what to do about a file of a cache that has a problem."""
+    if code == "manifest-damaged":
+        return "delete the cache and build it again from its sources"
+    if code == "unexpected":
+        return "delete it, nothing in the cache depends on it"
+    again = "run the same build again, which writes what is missing"
+    return again if code == "missing" else f"delete it and {again}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +79,12 @@ def shard_damage(
     size = layout.shard_cases
     whole = _case_names(cache, shard.class_name, shard.index * size, size)
     file = _problem(cache, shard, code, got, expected, whole)
-    twin = _twin(cache, got)
-    if twin:
-        return [_problem(cache, shard, "swapped", f"the bytes of {twin}", "its own", whole)]
     if not deep or code not in {"damaged", "resized"}:
         return [file]
     try:
+        twin = _twin(cache, shard)
+        if twin:
+            return [_problem(cache, shard, "swapped", f"the bytes of {twin}", "its own", whole)]
         return _inside(cache, shard, layout, file) or [file]
     except OSError as error:
         return [replace(file, code="unreadable", got=str(error.strerror))]
@@ -86,7 +96,7 @@ def shard_damage(
 
 def _inside(cache: Cache, shard: ShardName, layout: ArrayLayout, file: Problem) -> list[Problem]:
     data = (cache.path / shard.path).read_bytes()
-    if not any(data):
+    if data and not any(data):
         return [replace(file, code="zero-filled", got="nothing but zeros")]
     return _chunk_damage(cache, shard, layout, data)
 
@@ -118,15 +128,12 @@ def _chunk_damage(
     return problems
 
 
-def _twin(cache: Cache, got: str) -> str:
-    """Return the shard of this cache whose digest the file has, if there is one."""
-    digest = got.removeprefix("sha256 ")
-    if digest == got:
-        return ""
-    for path, entry in cache.manifest.files.items():
-        if entry.sha256.startswith(digest):
-            return path
-    return ""
+def _twin(cache: Cache, shard: ShardName) -> str:
+    """Return the file of this cache whose bytes a shard has, if there is one."""
+    file = cache.path / shard.path
+    size = file.stat().st_size
+    equal = {p: entry for p, entry in cache.manifest.files.items() if entry.size == size}
+    return next((p for p, entry in equal.items() if is_file_of(file, entry)), "")
 
 
 def _case_names(cache: Cache, class_name: str, first: int, count: int) -> str:
@@ -145,7 +152,7 @@ def _problem(
         path=str(cache.path / shard.path),
         got=got,
         expected=expected,
-        hint=REPAIR,
+        hint=hint_for(code),
         class_name=shard.class_name,
         case=cases,
     )

@@ -12,7 +12,7 @@ from niicache.format.codec import encode, stored_crc
 from niicache.format.geometry import chunk_boxes
 from niicache.format.manifest import ArrayLayout, FileEntry
 from niicache.format.shard import pack_index
-from niicache_builder.durable import sync_folder
+from niicache_builder.durable import partial_name, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ class ShardWriter:
         self.crcs: list[int] = []
         self._layout = layout
         self._path = path
-        self._partial = path.with_name(path.name + ".partial")
+        self._partial = partial_name(path)
         self._file = self._partial.open("wb")
         self._sha = hashlib.sha256()
         self._extents: list[tuple[int, int]] = []

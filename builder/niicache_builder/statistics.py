@@ -47,7 +47,8 @@ def channel_statistics(voxels: np.ndarray) -> ChannelStatistics:
         maximum=float(finite.max()),
         mean=float(finite.mean(dtype=np.float64)),
         std=float(finite.std(dtype=np.float64)),
-        percentiles=tuple(np.percentile(finite, PERCENTILES).tolist()),
+        # numpy interpolates in the dtype it is given, where a difference of integers overflows.
+        percentiles=tuple(np.percentile(finite.astype(np.float64), PERCENTILES).tolist()),
     )
 
 
@@ -100,4 +101,6 @@ def label_counts(label: np.ndarray) -> Mapping[float, int] | None:
     values, counts = np.unique(flat, return_counts=True)
     if values.size > MAX_LABEL_VALUES or not np.isfinite(values).all():
         return None
-    return dict(zip(map(float, values.tolist()), counts.tolist(), strict=True))
+    numbers = dict(zip(map(float, values.tolist()), counts.tolist(), strict=True))
+    # Integers beyond 2**53 may be one and the same float64.
+    return numbers if len(numbers) == values.size else None

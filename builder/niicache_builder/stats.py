@@ -146,10 +146,15 @@ def _mean(means: np.ndarray, shapes: np.ndarray, nonfinite: np.ndarray) -> float
 def _labels(cache: Cache, view: ClassView) -> dict[str, int]:
     counts = view.column("label_count").sum(axis=0).tolist()
     return {
-        f"{value:g}": count
+        _number(value): count
         for value, count in zip(cache.manifest.label_values, counts, strict=True)
         if count
     }
+
+
+def _number(value: float) -> str:
+    """Return the shortest text that no other number has."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _disk_bytes(cache: Cache, name: str) -> int:

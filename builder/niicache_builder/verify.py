@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from niicache.cache import Cache, open_cache
 from niicache.errors import FormatError, Problem
-from niicache.files import REPAIR, retired
+from niicache.files import retired
 from niicache.format.names import LOCK, RETIRED, ROOT, WORK
+from niicache_builder.commit import placed
 from niicache_builder.options import default_workers
 from niicache_builder.progress import Progress, Silent
-from niicache_builder.shard_damage import shard_damage, shard_names
+from niicache_builder.shard_damage import hint_for, shard_damage, shard_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,9 @@ def _misplaced(cache: Cache) -> dict[str, tuple[str, str, str]]:
             wrong[name] = ("not-a-file", "something that is no file", f"{entry.size:,} bytes")
         elif info.st_size != entry.size:
             wrong[name] = ("resized", f"{info.st_size:,} bytes", f"{entry.size:,} bytes")
-    for name, info in there.items():
+    waiting = placed(cache.path)
+    for name in there.keys() - waiting:
+        info = there[name]
         wrong[name] = ("unexpected", f"{info.st_size:,} bytes", "no such file in this cache")
     return wrong
 
@@ -158,5 +161,5 @@ def _notes(cache: Cache, kept: int) -> tuple[str, ...]:
 
 def _problem(code: str, path: str, got: str, expected: str, *, class_name: str = "") -> Problem:
     return Problem(
-        code=code, path=path, got=got, expected=expected, hint=REPAIR, class_name=class_name
+        code=code, path=path, got=got, expected=expected, hint=hint_for(code), class_name=class_name
     )

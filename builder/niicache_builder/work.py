@@ -14,7 +14,7 @@ from niicache_builder.record import CaseRecord, UnitResult, pack_result, unit_ke
 from niicache_builder.shards import ShardWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -92,7 +92,15 @@ class _UnitFailedError(Exception):
     """Ends a unit whose failures may not be skipped, so that its files are taken back."""
 
 
-def do_unit(unit: Unit, recipe: Recipe, root: Path, work: Path, *, skip: bool) -> UnitResult:
+def do_unit(
+    unit: Unit,
+    recipe: Recipe,
+    root: Path,
+    work: Path,
+    *,
+    skip: bool,
+    advance: Callable[[], None] = lambda: None,
+) -> UnitResult:
     """Read the cases of a unit and stage its shards; the record is written last.
 
     Args:
@@ -101,6 +109,7 @@ def do_unit(unit: Unit, recipe: Recipe, root: Path, work: Path, *, skip: bool) -
         root: What the paths of the sources are relative to.
         work: Folder of the build, on the file system of the cache.
         skip: Leave out a case that fails, instead of giving up the unit.
+        advance: Called after each case; what it raises gives up the unit.
 
     Raises:
         OSError: A shard could not be written.
@@ -124,6 +133,8 @@ def do_unit(unit: Unit, recipe: Recipe, root: Path, work: Path, *, skip: bool) -
                 records.append(None if prepared is None else prepared.record)
                 for step in steps:
                     step.take(prepared)
+                if case is not None:
+                    advance()
             if failures and not skip:
                 raise _UnitFailedError  # noqa: TRY301 - so that the stack takes back the files
             for step in steps:

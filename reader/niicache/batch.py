@@ -146,7 +146,7 @@ class Filler:
                 pick.out[(slot, *box.slices)] = chunk[(row, *inside)]
 
     def _chunk(self, reader: ChunkReader, number: int) -> np.ndarray:
-        key = (id(reader), number)
+        key = (reader, number)
         chunk = self.hot.get(key)
         if chunk is None:
             chunk = reader.empty()

@@ -36,8 +36,9 @@ def open_cache(path: str | Path) -> Cache:
                 f"{path}: a build was begun here and not finished; "
                 "run the same `niicache build` command again, it goes on where it stopped"
             ) from error
+        got = "a file" if root.exists() else "no such folder"
         raise NotACacheError(
-            f"{path}: got {'a folder without zarr.json' if root.is_dir() else 'no such folder'}, "
+            f"{path}: got {'a folder without zarr.json' if root.is_dir() else got}, "
             "expected a cache; make one with `niicache build SOURCE CACHE`"
         ) from error
     except OSError as error:

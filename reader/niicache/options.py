@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from niicache.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_DTYPES = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_DTYPES |= {"float16", "float32", "float64"}
 
 
 def check_count(name: str, value: object, least: int) -> None:
@@ -33,13 +36,15 @@ def image_dtype(wanted: str, *, stored: str) -> np.dtype:
         OptionError: There is no such type, or images do not convert to it.
     """
     try:
-        dtype = np.dtype(wanted)
-    except TypeError:
+        dtype = np.dtype(object if wanted is None else wanted).newbyteorder("=")
+    except (TypeError, ValueError, SyntaxError):  # numpy parses what it does not know
         dtype = np.dtype(object)
-    if dtype.kind not in "fiu" or not np.can_cast(stored, dtype, "same_kind"):
+    # A float type may round, as its users know; an integer type would wrap around in silence.
+    casting: Literal["same_kind", "safe"] = "same_kind" if dtype.kind == "f" else "safe"
+    if dtype.name not in _DTYPES or not np.can_cast(stored, dtype, casting):
         raise OptionError(
-            f"dtype: got {wanted!r}, expected a float type, or an integer type that images stored "
-            f"as {stored} convert to"
+            f"dtype: got {wanted!r}, expected float16, float32 or float64, or an integer type "
+            f"that holds every value of images stored as {stored}"
         )
     return dtype
 

@@ -12,7 +12,7 @@ import math
 import operator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from niicache.streams import BATCH, SAMPLE, Cycles, Ints, philox, replaced, stor
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+
+_LENGTHS = ("longest", "shortest", "total")
 
 _CLASH = (
     "replacement: got True with shuffle=False, expected one of the two, for stored order has "
@@ -69,8 +71,9 @@ class Sampler:
         classes: The classes, at least one.
         batch_size: Samples in a batch, 1 or more.
         weights: Relative frequency of each class, 0 to leave it out; None for equal shares.
-        steps: Batches in an epoch. None for the fewest in which every class with a weight above 0
-            shows each of its cases once on average.
+        steps: Batches in an epoch: a number, or the fewest in which every class ("longest", as
+            None), the first one to get there ("shortest"), or as many samples as there are cases
+            ("total") were shown. Classes of weight 0 do not count.
         seed: A whole number from 0 to below 2**63.
         shuffle: False takes the rows in stored order, classes one after another, and gives every
             epoch the batches of epoch 0. It excludes ``replacement``.
@@ -92,7 +95,7 @@ class Sampler:
         batch_size: int,
         *,
         weights: Sequence[float] | None = None,
-        steps: int | None = None,
+        steps: int | Literal["longest", "shortest", "total"] | None = None,
         seed: int = 0,
         shuffle: bool = True,
         replacement: bool = False,
@@ -101,7 +104,8 @@ class Sampler:
         self.weights = tuple([1] * len(classes) if weights is None else weights)
         problems = _class_problems(classes, self.weights)
         problems += share_problems(batch_size, self.weights) if classes else []
-        problems += whole_problem("steps", 1 if steps is None else steps, low=1, also=" or None")
+        length: object = 1 if steps is None or steps in _LENGTHS else steps
+        problems += whole_problem("steps", length, low=1, also=f" or one of {', '.join(_LENGTHS)}")
         problems += whole_problem("seed", seed, low=0)
         problems += whole_problem("mix", 1 if mix == "all" else mix, low=1, also=' or "all"')
         problems += [_CLASH] if replacement and not shuffle else []
@@ -112,9 +116,7 @@ class Sampler:
         self.shuffle, self.replacement = bool(shuffle), bool(replacement)
         self.mix: int | Literal["all"] = "all" if mix == "all" else operator.index(mix)
         self.shares = plan_shares(self.batch_size, self.weights)
-        shown = zip(self.classes, self.shares.exact, strict=True)
-        longest = max(math.ceil(len(one.rows) / share) for one, share in shown if share)
-        self.steps = longest if steps is None else operator.index(steps)
+        self.steps = self._steps("longest" if steps is None else steps)
         self._takes = [self._take(k, one) for k, one in enumerate(self.classes)]
 
     def draw(self, epoch: int, step: int) -> Draw:
@@ -146,6 +148,16 @@ class Sampler:
             places = np.argsort(words, kind="stable")
             rows, classes = rows[places], classes[places]
         return Draw(classes=classes, rows=rows)
+
+    def _steps(self, steps: int | str) -> int:
+        if steps not in _LENGTHS:
+            return operator.index(cast("int", steps))
+        pairs = zip(self.classes, self.shares.exact, strict=True)
+        shown = [(len(one.rows), share) for one, share in pairs if share]
+        if steps == "total":
+            return math.ceil(sum(cases for cases, _ in shown) / self.batch_size)
+        most = max if steps == "longest" else min
+        return most(math.ceil(cases / share) for cases, share in shown)
 
     def _take(self, index: int, one: ClassRows) -> Callable[[int, int], Ints]:
         """Return what gives the rows at positions [start, start + count) of a class's stream."""

@@ -54,7 +54,7 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         batch_size: int,
         *,
         weights: Sequence[float] | dict[str, float] | None = None,
-        steps: int | None = None,
+        steps: int | Literal["longest", "shortest", "total"] | None = None,
         seed: int = 0,
         shuffle: bool = True,
         replacement: bool = False,
@@ -73,8 +73,9 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
             batch_size: Samples in a batch.
             weights: Share of each class, relative, in the order of ``cache.classes`` or by name;
                 equal if None. 0 leaves a class out.
-            steps: Batches in an epoch; if None, enough to show every case of the class that
-                needs most.
+            steps: Batches in an epoch: a number, or enough to show every case of the class that
+                needs most of them ("longest", as None) or fewest ("shortest"), or as many samples
+                as there are cases ("total").
             seed: Everything that is drawn follows from it.
             shuffle: False gives the stored order, the same in every epoch.
             replacement: Draw each case independently, instead of each once before any twice.
@@ -82,7 +83,8 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
                 threads. The image comes in ``dtype`` and both keep their shapes; the arrays may be
                 changed in place. ``rng`` belongs to this sample of this batch.
             collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
-            dtype: Of the images. Vector and one-hot labels have it too, masks keep theirs.
+            dtype: Of the images. One-hot labels have it too, and vectors if it is a float type;
+                masks keep theirs.
             input_name: Name of the model's input: x becomes ``{input_name: x}``.
             workers: Threads that prepare batches; the CPUs of this process, at most 4, if None.
             mix: Chunks whose cases are shuffled together: 1 is fastest, "all" a full shuffle.
@@ -131,7 +133,9 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
     @epoch.setter
     def epoch(self, value: int) -> None:
         check_count("epoch", value, 0)
-        self._epoch = value
+        with self._epoch_lock:
+            # A pass that was broken off ends here, or the end that Keras calls next would count.
+            self._epoch, self._begun = value, False
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -180,12 +184,13 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_filler"], state["_epoch_lock"]
-        state["cache"] = str(self.cache.path)
+        state["cache"] = (self.cache.path, self.cache.manifest)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.cache = open_cache(state["cache"])
+        # Not opened anew: the rows that the sampler knows are those of this generation.
+        self.cache = Cache(*state["cache"])
         workers, memory = self._threads
         self._filler = Filler(workers=workers, memory=memory)
         self._epoch_lock = threading.Lock()
@@ -201,8 +206,9 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         if recipe.label is None:
             labels = np.eye(len(self.cache), dtype=self._dtype)[draw.classes]
         else:
-            kept = recipe.label.dtype if recipe.label_kind == "mask" else self._dtype
-            labels = np.empty((self._batch_size, *recipe.label.shape), kept)
+            keeps = recipe.label_kind == "mask" or self._dtype.kind != "f"
+            dtype = recipe.label.dtype if keeps else self._dtype
+            labels = np.empty((self._batch_size, *recipe.label.shape), dtype)
             masks = [view.label for view in self.cache if view.label is not None]
             picks += plan_picks(masks, draw.classes, draw.rows, labels)
         self._filler.fill(picks)
@@ -214,11 +220,20 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         def apply(positions: Iterable[int]) -> None:
             for i in positions:
                 rng = sample_generator(self._seed, *key, i)
-                image, label = transform(images[i], labels[i], rng)
+                image, label = _pair(transform(images[i], labels[i], rng))
                 _put(images, i, image, "image")
                 _put(labels, i, label, "label")
 
         self._filler.run(apply, range(len(images)), parts=len(images))
+
+
+def _pair(made: Any) -> tuple[Any, Any]:
+    if not isinstance(made, tuple) or len(made) != len(("image", "label")):
+        raise OptionError(
+            f"transform: got {type(made).__name__}, expected the tuple (image, label); "
+            "return both, even if they were changed in place"
+        )
+    return made
 
 
 def _put(batch: np.ndarray, position: int, value: Any, what: str) -> None:

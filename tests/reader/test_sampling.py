@@ -15,6 +15,8 @@ from niicache import streams
 from niicache.errors import OptionError
 from niicache.sampling import ClassRows, Sampler, sample_generator
 
+LENGTHS = (None, "longest", "shortest", "total")
+
 
 def rows_of(sizes, chunk=16):
     return [
@@ -328,7 +330,10 @@ def test_no_two_purposes_share_a_word():
     ("options", "words"),
     [
         ({"batch_size": 0}, "batch_size: got 0"),
-        ({"steps": 0}, "steps: got 0, expected a whole number .* or None; pass"),
+        (
+            {"steps": 0},
+            "steps: got 0, expected a whole number .* or one of longest, .*; pass",
+        ),
         ({"steps": 1.5}, "steps: got 1.5"),
         ({"seed": -1}, "seed: got -1, expected a whole number from 0 to below"),
         ({"seed": 2**63}, "seed: got 9223372036854775808"),
@@ -406,3 +411,24 @@ def test_the_streams_never_change(name):
 def test_the_generators_of_samples_never_change():
     words = sample_generator(2024, 1, 2, 3).bit_generator.random_raw(3).tolist()
     assert words == [13809054557601073248, 15957665515425692807, 1962113504887004369]
+
+
+def test_steps_by_name():
+    # 32 of each class in a batch: 600 cases need 18.75 batches, 50 need 1.6, 1000 of 128 7.8.
+    classes = rows_of([600, 250, 100, 50])
+    by_name = {name: Sampler(classes, 128, steps=name).steps for name in LENGTHS}
+    assert by_name == {None: 19, "longest": 19, "shortest": 2, "total": 8}
+
+
+def test_steps_by_name_leave_out_what_weight_0_leaves_out():
+    classes = rows_of([600, 250, 100, 50])
+    weights = [0, 1, 1, 0]
+    by_name = {name: Sampler(classes, 50, weights=weights, steps=name).steps for name in LENGTHS}
+    assert by_name == {None: 10, "longest": 10, "shortest": 4, "total": 7}
+
+
+def test_a_name_that_steps_does_not_have():
+    with pytest.raises(
+        OptionError, match=r"steps: got 'most', expected .* longest, shortest, total"
+    ):
+        Sampler(rows_of([4]), 2, steps="most")

@@ -70,7 +70,7 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> NoReturn:
             click.echo(json.dumps(error_json(error), indent=1))
         code = exit_code(error)
     except KeyboardInterrupt:
-        click.echo("stopped", err=True)
+        click.echo("stopped; run the same command to go on", err=True)
         code = FAILED
     except BrokenPipeError:
         # Whoever read the output went away, as `head` does; there is nobody left to tell.

@@ -158,7 +158,7 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
         classes=tuple(ClassEntry(**entry) for entry in value["classes"]),
         label_values=tuple(value["label_values"]),
         shards=dict(value["shards"]),
-        files={path: FileEntry(**entry) for path, entry in value["files"].items()},
+        files={path: FileEntry(**entry) for path, entry in dict(value["files"]).items()},
         skipped=tuple(SkippedCase(**entry) for entry in value["skipped"]),
     )
 

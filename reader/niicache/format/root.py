@@ -41,7 +41,7 @@ def unpack_root(data: bytes) -> Manifest:
         attribute = whole["attributes"][ATTRIBUTE]
         version = attribute["format_version"]
         digest = attribute["digest"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(f"{_UNKNOWN}: {error!r}") from error
     if version != FORMAT_VERSION:
         raise FormatError(
@@ -49,9 +49,13 @@ def unpack_root(data: bytes) -> Manifest:
             "install a newer niicache, or build the cache again"
         )
     attribute["digest"] = ""
-    sealed = hashlib.sha256(canonical(whole)).hexdigest()
-    attribute["digest"] = digest
-    if digest != sealed or _text(whole) != data:
+    try:
+        sealed = hashlib.sha256(canonical(whole)).hexdigest()
+        attribute["digest"] = digest
+        text = _text(whole)
+    except (ValueError, RecursionError) as error:  # one byte can make a number infinite: 1e999
+        raise FormatError(f"its digest does not hold: {error}") from error
+    if digest != sealed or text != data:
         raise FormatError(f"its digest does not hold: got {sealed[:16]}, expected {digest!s:.16}")
     del attribute["digest"]
     try:

@@ -1,0 +1,65 @@
+"""How much room a build takes: on the disk, and in a worker's memory. Pure, and rough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from niicache.format.names import IMAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from niicache.format.manifest import ArrayLayout, Recipe
+    from niicache_builder.nifti import Header
+    from niicache_builder.plan import Unit
+    from niicache_builder.scan import CaseScan
+
+UNIT_SPARE = 64 * 1024
+
+
+def disk_bytes(unit: Unit, recipe: Recipe) -> int:
+    """Return what the shards of a unit take at most, roughly.
+
+    Sources that are compressed already tell how far voxels compress: gzip is seldom better than
+    half of what any preset here reaches, in the same dtype. Constant padding compresses to next to
+    nothing; voxels that are stored as they are take what they take.
+    """
+    layouts = [recipe.image] if recipe.label is None else [recipe.image, recipe.label]
+    stored = sum(_stored_bytes(layout, len(unit.slots)) for layout in layouts)
+    if recipe.image.codec is not None and recipe.pad_mode == "constant":
+        sources = sum(_source_bytes(case, recipe) for case in unit.slots if case)
+        stored = min(stored, 2 * sources)
+    return stored + UNIT_SPARE
+
+
+def worker_bytes(cases: Sequence[CaseScan], recipe: Recipe) -> int:
+    """Return the memory of one worker at most, roughly."""
+    largest = max(case.image.voxels_nbytes + case.image.size for case in cases)
+    chunks = recipe.image.chunk[0] * recipe.image.case_nbytes
+    if recipe.label:
+        chunks += recipe.label.chunk[0] * recipe.label.case_nbytes
+    return 3 * largest + 2 * chunks
+
+
+def _stored_bytes(layout: ArrayLayout, slots: int) -> int:
+    """Return the bytes of chunks that are not compressed; the last of them is full too."""
+    return -(-slots // layout.chunk[0]) * layout.blocks * layout.chunk_nbytes
+
+
+def _source_bytes(case: CaseScan, recipe: Recipe) -> int:
+    """Return the bytes of a case's files, more where their voxels are stored wider."""
+    pairs: dict[str, tuple[Header | None, ArrayLayout | None]] = {
+        IMAGE: (case.image, recipe.image),
+        "label": (case.label, recipe.label),
+    }
+    return sum(
+        int(header.size * max(1, _itemsize(layout.dtype) / _itemsize(header.dtype)))
+        for header, layout in pairs.values()
+        if header is not None and layout is not None
+    )
+
+
+def _itemsize(dtype: str) -> int:
+    return np.dtype(dtype).itemsize

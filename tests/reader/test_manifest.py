@@ -1,0 +1,243 @@
+"""The manifest and the root zarr.json that carries it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from helpers import flips
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from niicache.errors import FormatError
+from niicache.format.codec import Blosc
+from niicache.format.manifest import (
+    ArrayLayout,
+    ClassEntry,
+    FileEntry,
+    Manifest,
+    Recipe,
+    SkippedCase,
+    canonical,
+    from_json,
+)
+from niicache.format.names import ATTRIBUTE, FORMAT_VERSION, ROOT
+from niicache.format.root import pack_root, unpack_root
+from niicache_builder.options import DTYPES
+
+GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+
+sizes = st.integers(1, 10**6)
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+codecs = st.builds(
+    Blosc,
+    cname=st.sampled_from(["lz4", "lz4hc", "zstd"]),
+    clevel=st.integers(0, 9),
+    shuffle=st.sampled_from(["noshuffle", "shuffle", "bitshuffle"]),
+)
+layouts = st.builds(
+    ArrayLayout,
+    dtype=st.sampled_from(DTYPES),
+    shape=st.lists(sizes, min_size=1, max_size=4).map(tuple),
+    chunk=st.lists(sizes, min_size=2, max_size=5).map(tuple),
+    shard_cases=sizes,
+    fill=st.integers(-(2**63), 2**64 - 1) | finite,
+    codec=st.none() | codecs,
+)
+recipes = st.builds(
+    Recipe,
+    spatial_dims=st.sampled_from([2, 3]),
+    label_kind=st.sampled_from(["mask", "vector", "folder"]),
+    pad_mode=st.sampled_from(["constant", "edge"]),
+    image=layouts,
+    label=st.none() | layouts,
+)
+entries = st.builds(FileEntry, size=st.integers(0, 2**63), sha256=digests)
+classes = st.builds(ClassEntry, name=names, cases=sizes, slots=sizes)
+skipped = st.builds(
+    SkippedCase,
+    class_name=names,
+    case=names,
+    path=names,
+    code=names,
+    got=names,
+    expected=names,
+    size=sizes,
+    mtime_ns=st.integers(0, 2**63),
+)
+manifests = st.builds(
+    Manifest,
+    format_version=st.just(FORMAT_VERSION),
+    recipe=recipes,
+    classes=st.lists(classes, max_size=3).map(tuple),
+    label_values=st.lists(finite, max_size=4).map(tuple),
+    shards=st.dictionaries(names, digests, max_size=3),
+    files=st.dictionaries(names, entries, max_size=3),
+    skipped=st.lists(skipped, max_size=2).map(tuple),
+)
+
+
+def sealed(attribute):
+    """Return the text of a root whose digest holds, whatever the attribute says."""
+    whole = {**GROUP, "attributes": {ATTRIBUTE: {**attribute, "digest": ""}}}
+    whole["attributes"][ATTRIBUTE]["digest"] = hashlib.sha256(canonical(whole)).hexdigest()
+    return (json.dumps(whole, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+@pytest.fixture(scope="module")
+def small():
+    layout = ArrayLayout(
+        dtype="int16", shape=(4, 4, 1), chunk=(2, 4, 4, 1), shard_cases=4, fill=10999, codec=None
+    )
+    recipe = Recipe(
+        spatial_dims=2, label_kind="folder", pad_mode="constant", image=layout, label=None
+    )
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        recipe=recipe,
+        classes=(ClassEntry(name="größe", cases=1, slots=2),),
+        label_values=(0.5,),
+        shards={"größe/0": "00"},
+        files={"a": FileEntry(size=12345, sha256="ff")},
+    )
+
+
+@given(manifests)
+def test_a_manifest_comes_back_as_itself(manifest):
+    assert from_json(json.loads(json.dumps(manifest.to_json()))) == manifest
+    assert unpack_root(pack_root(GROUP, manifest)) == manifest
+
+
+@given(manifests)
+def test_the_text_of_a_manifest_is_one(manifest):
+    text = pack_root(GROUP, manifest)
+    assert pack_root(dict(reversed(GROUP.items())), unpack_root(text)) == text
+
+
+@given(recipes, recipes)
+def test_recipes_have_one_digest_exactly_if_they_are_equal(one, other):
+    again = from_json(json.loads(json.dumps(bare(one).to_json()))).recipe
+    assert again.digest == one.digest
+    assert (one.digest == other.digest) == (text_of(one) == text_of(other))
+
+
+def bare(recipe):
+    return Manifest(
+        format_version=1, recipe=recipe, classes=(), label_values=(), shards={}, files={}
+    )
+
+
+def text_of(recipe):
+    return canonical(bare(recipe).to_json()["recipe"])
+
+
+def test_every_flipped_bit_of_a_small_root_is_found(small):
+    data = pack_root(GROUP, small)
+    for _, damaged in flips(data):
+        with pytest.raises(FormatError):
+            unpack_root(damaged)
+
+
+def test_flipped_bits_all_over_a_real_root_are_found(mask_cache):
+    data = (mask_cache / ROOT).read_bytes()
+    for _, damaged in flips(data, step=57):
+        with pytest.raises(FormatError):
+            unpack_root(damaged)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_any_other_byte_in_any_place_is_found(small, data):
+    text = bytearray(pack_root(GROUP, small))
+    place = data.draw(st.integers(0, len(text) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != text[place]))
+    text[place] = byte
+    with pytest.raises(FormatError):
+        unpack_root(bytes(text))
+
+
+def test_a_number_that_one_byte_made_infinite_is_found(small):
+    text = pack_root(GROUP, small)
+    with pytest.raises(FormatError):
+        unpack_root(text.replace(b"10999", b"1e999"))
+
+
+def test_every_truncation_of_a_root_is_found(small):
+    data = pack_root(GROUP, small)
+    for length in range(len(data)):
+        with pytest.raises(FormatError):
+            unpack_root(data[:length])
+    with pytest.raises(FormatError):
+        unpack_root(data + b"\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"null", b"[]", b'"niicache"', b"{}", b"\xff\xfe", b"[" * 100_000),
+        json.dumps(GROUP).encode(),
+        json.dumps({**GROUP, "attributes": {ATTRIBUTE: None}}).encode(),
+        json.dumps({**GROUP, "attributes": {ATTRIBUTE: {"format_version": 1}}}).encode(),
+        json.dumps({**GROUP, "attributes": []}).encode(),
+    ],
+)
+def test_what_is_no_root_of_ours_is_said_to_be_none(text):
+    with pytest.raises(FormatError, match="not the root of a niicache cache"):
+        unpack_root(text)
+
+
+@pytest.mark.parametrize("version", [2, 0, 10**9, "2", None])
+def test_another_version_says_what_this_release_reads_and_what_to_do(small, version):
+    text = sealed({**small.to_json(), "format_version": version})
+    with pytest.raises(FormatError) as caught:
+        unpack_root(text)
+    assert str(caught.value) == (
+        f"format version {version!r}, this niicache reads 1; "
+        "install a newer niicache, or build the cache again"
+    )
+
+
+def test_a_newer_version_is_named_even_if_nothing_else_is_understood():
+    with pytest.raises(FormatError, match="install a newer niicache"):
+        unpack_root(sealed({"format_version": 2, "seal": "of another kind"}))
+
+
+NONSENSE = [
+    (field, value)
+    for field in ("recipe", "classes", "label_values", "shards", "files", "skipped")
+    for value in (None, 1, [1], [{"b": 2}], {"a": 1})
+    # What is in these two is of no matter to a reader; any list, or any table, passes.
+    if not (field == "label_values" and isinstance(value, list | dict))
+    if not (field == "shards" and isinstance(value, dict))
+]
+
+
+@pytest.mark.parametrize(("field", "value"), NONSENSE)
+def test_a_sealed_root_that_makes_no_sense_is_a_format_error(small, field, value):
+    text = sealed({**small.to_json(), field: value})
+    with pytest.raises(FormatError, match="not the root of a niicache cache"):
+        unpack_root(text)
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Manifest)])
+def test_a_sealed_root_that_lacks_a_field_is_a_format_error(small, field):
+    attribute = small.to_json()
+    del attribute[field]
+    with pytest.raises(FormatError, match=f"not the root of a niicache cache: KeyError.*{field}"):
+        unpack_root(sealed(attribute))
+
+
+@given(layouts.filter(lambda layout: len(layout.chunk) == len(layout.shape) + 1))
+def test_sizes_of_a_layout_are_those_of_the_arrays(layout):
+    item = np.dtype(layout.dtype).itemsize
+    assert layout.case_nbytes == math.prod(layout.shape) * item
+    assert layout.chunk_nbytes == math.prod(layout.chunk) * item
+    cover = [-(-n // c) for n, c in zip(layout.shape, layout.chunk[1:], strict=True)]
+    assert layout.blocks == math.prod(cover)
+    assert layout.shard_chunks == layout.shard_cases // layout.chunk[0] * layout.blocks
