@@ -18,7 +18,7 @@ from niicache.format.names import (
     shard_path,
 )
 from niicache_builder.commit import Contents, entry_of
-from niicache_builder.plan import Plan, Unit, skipped_case
+from niicache_builder.plan import Plan, skipped_case
 from niicache_builder.previous import refreshed
 from niicache_builder.record import CaseRecord, UnitResult, unit_key
 from niicache_builder.report.skipped import skipped_csv
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from niicache.cache import Cache
     from niicache.format.facts import CaseFacts
+    from niicache_builder.unit import Unit
 
 README_TEXT = """This folder is a cache of training images, written by niicache.
 

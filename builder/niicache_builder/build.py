@@ -26,7 +26,7 @@ from niicache_builder.previous import open_target, read_previous, unchanged_case
 from niicache_builder.progress import Progress, Silent
 from niicache_builder.resume import finished
 from niicache_builder.room import disk_bytes
-from niicache_builder.scan import Scan, scan
+from niicache_builder.scan import Scan, scan, without_labels
 from niicache_builder.sources import NO_LAYOUT, find_cases
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def plan_build(
         CacheError: Something else is at the target.
     """
     target = Path(target).expanduser()
-    found = scan_source(source, target, progress or Silent())
+    found = scan_source(source, target, options, progress or Silent())
     return _plan(found, options, open_target(target))
 
 
@@ -112,15 +112,19 @@ def build(
     target = Path(target).expanduser()
     with _said_by(target):
         # Everything that can be refused is refused before the target is touched.
-        found = scan_source(source, target, progress)
-        early = _plan(found, options, open_target(target))
-        check_disk(early, target)
+        found = scan_source(source, target, options, progress)
+        before = open_target(target)
+        plan = _plan(found, options, before)
+        check_disk(plan, target)
         with hold(target):
             old = open_target(target)
-            plan = _plan(found, options, old)
+            if _manifest(old) != _manifest(before):
+                # Another build came in between: it may have seen a newer source than this one.
+                found = scan_source(source, target, options, progress)
+                plan = _plan(found, options, old)
             results, resumed = _execute(plan, target, options, progress)
             contents = assemble(plan, target, results, old)
-            changed = commit(target, contents, None if old is None else old.manifest)
+            changed = commit(target, contents, _manifest(old))
             clean_up(target)
     return Built(
         plan=plan,
@@ -131,7 +135,9 @@ def build(
     )
 
 
-def scan_source(source: str | Path, target: str | Path, progress: Progress) -> Scan:
+def scan_source(
+    source: str | Path, target: str | Path, options: BuildOptions, progress: Progress
+) -> Scan:
     """Recognise a source and read its headers.
 
     Raises:
@@ -145,6 +151,8 @@ def scan_source(source: str | Path, target: str | Path, progress: Progress) -> S
             "a cache inside its source would be read as a class of it"
         )
     layout = find_cases(source)
+    if options.labels == "folder":
+        layout = without_labels(layout)
     if layout.name != NO_LAYOUT:
         progress.note(f"{layout.name} layout: {layout.reason}")
     for text in layout.notes:
@@ -157,6 +165,10 @@ def scan_source(source: str | Path, target: str | Path, progress: Progress) -> S
     for text, paths in found.warnings.items():
         progress.note(f"warning: {text} ({len(paths):,} files, the first is {paths[0]})")
     return found
+
+
+def _manifest(cache: Cache | None) -> Manifest | None:
+    return None if cache is None else cache.manifest
 
 
 def _plan(found: Scan, options: BuildOptions, old: Cache | None) -> Plan:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from niicache.errors import NiicacheError
+from niicache.errors import WorkerDiedError
 from niicache_builder.work import do_unit
 
 if TYPE_CHECKING:
@@ -21,18 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from niicache.format.manifest import Recipe
-    from niicache_builder.plan import Unit
     from niicache_builder.progress import Progress
     from niicache_builder.record import UnitResult
+    from niicache_builder.unit import Unit
 
 BEAT_SECONDS = 0.25
 SHOWN_CASES = 3
-
-
-class WorkerDiedError(NiicacheError):
-    """A worker process was killed from outside, by the system for want of memory most often."""
-
-    code = "worker-died"
 
 
 def run_units(
@@ -76,7 +70,7 @@ def run_units(
             seen, before = shared.done.get_obj().value, seen
             progress.advance(seen - before)
             for future in done:
-                yield _result_of(future, pending.pop(future))
+                yield _result_of(future, pending.pop(future), started=bool(shared.joined.value))
     finally:
         shared.stop.value = 1
         pool.shutdown(wait=True, cancel_futures=True)
@@ -93,7 +87,11 @@ def _start(
     """
     context = multiprocessing.get_context("spawn")
     # Before the block: the first of these starts multiprocessing's tracker, which unblocks SIGINT.
-    shared = _Shared(done=context.Value("q", 0), stop=context.Value("b", 0, lock=False))
+    shared = _Shared(
+        done=context.Value("q", 0),
+        joined=context.Value("q", 0),
+        stop=context.Value("b", 0, lock=False),
+    )
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         pool = ProcessPoolExecutor(min(workers, len(units)), context, _join, (shared,))
@@ -110,10 +108,12 @@ class _Shared:
 
     Attributes:
         done: Cases done by all of them.
+        joined: Workers that ever started.
         stop: 1 when what is under way shall be given up.
     """
 
     done: Any
+    joined: Any
     stop: Any
 
 
@@ -127,6 +127,8 @@ _worker: dict[str, _Shared] = {}
 
 def _join(shared: _Shared) -> None:
     _worker["shared"] = shared
+    with shared.joined.get_lock():
+        shared.joined.value += 1
     threading.Thread(target=_die_with_the_parent, daemon=True).start()
 
 
@@ -150,10 +152,15 @@ def _do_one(task: partial[UnitResult], unit: Unit) -> UnitResult:
     return task(unit, advance=advance)
 
 
-def _result_of(future: Future[UnitResult], unit: Unit) -> UnitResult:
+def _result_of(future: Future[UnitResult], unit: Unit, *, started: bool) -> UnitResult:
     try:
         return future.result()
     except BrokenProcessPool as error:
+        if not started:
+            raise WorkerDiedError(
+                "no worker process could start; in a script put the call of build under "
+                "`if __name__ == '__main__':`, or work in this process with workers=0"
+            ) from error
         names = [case.files.name for case in unit.slots if case is not None]
         more = " ..." if len(names) > SHOWN_CASES else ""
         raise WorkerDiedError(

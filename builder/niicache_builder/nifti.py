@@ -99,7 +99,8 @@ class _Parsed:
             affine=self.placement.affine,
             spacing=self.placement.spacing,
             size=sum(file.size for file in files),
-            mtime_ns=max(file.mtime_ns for file in files),
+            # A sum, so that the older half of a pair counts as well when it is replaced.
+            mtime_ns=sum(file.mtime_ns for file in files),
             warnings=self.warnings,
         )
 

@@ -80,7 +80,7 @@ class Header:
         affine: 4x4, voxel to world, mm.
         spacing: Distance of neighbouring voxels along the first three axes, mm.
         size: Bytes of the file, or of both files of a pair, on disk.
-        mtime_ns: Last change of the newest file, nanoseconds since the epoch.
+        mtime_ns: Last change, nanoseconds since the epoch; of a pair, the sum of both files.
         warnings: What was odd but could be read, in words for the user.
     """
 

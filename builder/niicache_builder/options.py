@@ -110,6 +110,12 @@ class BuildOptions:
             ),
             one_of("labels", ("auto", *get_args(LabelKind))),
             ("pad_value", self.pad_value, "a finite number", math.isfinite(self.pad_value)),
+            (
+                "pad_value",
+                self.pad_value,
+                f"no value beside pad_mode {self.pad_mode!r}, which makes its own",
+                not self.pad_value or self.pad_mode == "constant",
+            ),
             one_of("pad_mode", get_args(PadMode)),
             (
                 "workers",

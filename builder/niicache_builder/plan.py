@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError, Problem, SourceError
-from niicache.format.manifest import Recipe, SkippedCase, canonical
+from niicache.format.manifest import Recipe, SkippedCase
 from niicache_builder.axes import guess_label_kind, guess_spatial_dims
 from niicache_builder.checks import check_cases
 from niicache_builder.recipe import Decisions, make_recipe
 from niicache_builder.room import disk_bytes, worker_bytes
 from niicache_builder.slots import assign_slots
+from niicache_builder.unit import Unit, make_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,30 +36,6 @@ class Previous:
     recipe_digest: str
     slots: Mapping[str, tuple[CaseFacts | None, ...]]
     skipped: tuple[SkippedCase, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """One shard of one class, image and label together: what a worker does at once.
-
-    Attributes:
-        class_name: The class.
-        index: Number of the shard.
-        slots: The case of each slot, None where vacant; shorter in the last shard.
-        id: Digest of the recipe and of what is to be read, known before any voxel is.
-        nbytes: Decoded bytes, padded.
-    """
-
-    class_name: str
-    index: int
-    slots: tuple[CaseScan | None, ...]
-    id: str
-    nbytes: int
-
-    @property
-    def cases(self) -> int:
-        """Cases in it."""
-        return sum(case is not None for case in self.slots)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,30 +204,9 @@ def _units(
         slots[name] = assign_slots(members, before=old, changed=changed, shard_cases=size)
         for index, start in enumerate(range(0, len(slots[name]), size)):
             held = slots[name][start : start + size]
-            unit = _unit(name, index, tuple(map(members.get, held)), recipe)
+            unit = make_unit(name, index, tuple(map(members.get, held)), recipe)
             units.append(unit)
             same = held == old[start : start + size]
             if not same or any((name, case) not in unchanged for case in held if case):
                 todo.append(unit)
     return slots, tuple(units), tuple(todo)
-
-
-def _unit(name: str, index: int, slots: tuple[CaseScan | None, ...], recipe: Recipe) -> Unit:
-    what = [None if case is None else _fingerprint(case) for case in slots]
-    per_case = recipe.image.case_nbytes + (recipe.label.case_nbytes if recipe.label else 0)
-    return Unit(
-        class_name=name,
-        index=index,
-        slots=slots,
-        id=hashlib.sha256(canonical([recipe.digest, name, index, what])).hexdigest(),
-        nbytes=per_case * len(slots),
-    )
-
-
-def _fingerprint(case: CaseScan) -> list[str | int | None]:
-    label = case.label
-    return [
-        case.files.name,
-        *(case.files.image, case.image.size, case.image.mtime_ns),
-        *((case.files.label, label.size, label.mtime_ns) if label else (None, None, None)),
-    ]

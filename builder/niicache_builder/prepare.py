@@ -62,21 +62,21 @@ def converted(voxels: np.ndarray, dtype: str) -> np.ndarray:
         return voxels.astype(target, copy=False)
     with np.errstate(invalid="ignore", over="ignore"):
         result = voxels.astype(target)
-    if target.kind == "f":
-        if np.array_equal(np.isfinite(result), np.isfinite(voxels)):
-            return result
-        held, wider = f"{dtype} reaches", "float64"
+    # A float may round a float; an integer is a label or a count, and has to stay what it is.
+    if target.kind == "f" and voxels.dtype.kind == "f":
+        right, held = np.array_equal(np.isfinite(result), np.isfinite(voxels)), "reaches"
     else:
-        if np.array_equal(result, voxels):
-            return result
-        held, wider = f"{dtype} holds exactly", "float32"
+        right, held = np.array_equal(result, voxels), "holds exactly"
+    if right:
+        return result
+    wider = "float64" if target.kind == "f" else "float32"
     finite = voxels[np.isfinite(voxels)]
     reach = f"from {finite.min():g} to {finite.max():g}" if finite.size else "that are not finite"
     raise PrepareError(
         "dtype-loses",
         f"values {reach} stored as {voxels.dtype}",
-        f"values that {held}",
-        f"give --dtype {wider}, or leave --dtype away",
+        f"values that {dtype} {held}",
+        f"of an image: give --dtype {wider}; of a label: store all labels in one integer type",
     )
 
 

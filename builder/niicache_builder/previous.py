@@ -80,7 +80,8 @@ def unchanged_cases(
 ) -> frozenset[tuple[str, str]]:
     """Return (class, case) of those that the cache holds as their sources are now.
 
-    Size and modification time decide; a file that was only touched is hashed. A case whose shard
+    Size and modification time decide, as for make; a file that was only touched, or that has
+    another path now, is hashed. A case whose shard
     is gone or has another length does not count.
 
     Args:
@@ -121,6 +122,7 @@ def _shard_present(cache: Cache, class_name: str, index: int) -> bool:
 
 
 def _same(case: CaseScan, facts: CaseFacts, root: Path) -> bool:
+    moved = (case.files.image, case.files.label or "") != (facts.image, facts.label)
     pairs = [(case.files.image, case.image, facts.image_size, facts.image_mtime_ns)]
     hashes = [facts.image_hash]
     if facts.label:
@@ -131,7 +133,7 @@ def _same(case: CaseScan, facts: CaseFacts, root: Path) -> bool:
     for (path, header, size, mtime_ns), digest in zip(pairs, hashes, strict=True):
         if header.size != size:
             return False
-        if header.mtime_ns != mtime_ns:
+        if moved or header.mtime_ns != mtime_ns:
             try:
                 if hash_files(root / path) != digest:
                     return False

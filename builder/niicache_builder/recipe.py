@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from niicache.errors import OptionError
 from niicache.format.manifest import Recipe
 from niicache_builder.arrays import (
     chunk_reason,
@@ -57,6 +58,11 @@ def make_recipe(
     images = [case.image for case in cases]
     dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
     codec = CODECS[options.codec]
+    if options.chunk is not None and len(options.chunk) not in {1, dims[0] + 1}:
+        raise OptionError(
+            f"chunk: got {options.chunk}, expected one number of cases, or 1 and the block of all "
+            f"{dims[0]} spatial axes"
+        )
     image = plan_layout(
         dtype=dtype,
         shape=(*spatial, axes[0][1]),

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from niicache.format.manifest import FileEntry
-    from niicache_builder.plan import Plan, Unit
+    from niicache_builder.plan import Plan
+    from niicache_builder.unit import Unit
 
 
 def finished(unit: Unit, plan: Plan, target: Path) -> UnitResult | None:

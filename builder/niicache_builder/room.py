@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from niicache.format.manifest import ArrayLayout, Recipe
     from niicache_builder.nifti import Header
-    from niicache_builder.plan import Unit
     from niicache_builder.scan import CaseScan
+    from niicache_builder.unit import Unit
 
 UNIT_SPARE = 64 * 1024
 

@@ -36,9 +36,9 @@ class CaseScan:
 
     @property
     def stamp(self) -> tuple[int, int]:
-        """Bytes of all files of the case, and the newest modification time in ns."""
+        """Bytes of all files of the case, and the sum of their modification times in ns."""
         headers = [h for h in (self.image, self.label) if h is not None]
-        return sum(h.size for h in headers), max(h.mtime_ns for h in headers)
+        return sum(h.size for h in headers), sum(h.mtime_ns for h in headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,12 @@ class Scan:
     cases: tuple[CaseScan, ...]
     problems: tuple[Problem, ...]
     warnings: Mapping[str, tuple[str, ...]]
+
+
+def without_labels(layout: Layout) -> Layout:
+    """Return a layout in which the folder is the label: label files are not looked at."""
+    cases = tuple(replace(case, label=None) for case in layout.cases)
+    return replace(layout, cases=cases)
 
 
 def scan(layout: Layout, advance: Callable[[int], None] = lambda _: None) -> Scan:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from niicache.errors import Problem
     from niicache.format.manifest import ArrayLayout, FileEntry, Recipe
-    from niicache_builder.plan import Unit
+    from niicache_builder.unit import Unit
 
 
 def staged_path(work: Path, unit_id: str, array: str) -> Path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from niicache import errors
 from niicache._version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     from niicache.sequence import BalancedSequence
     from niicache.view import ClassView, Sample
 
-__all__ = ["BalancedSequence", "Cache", "ClassView", "Sample", "__version__", "open_cache"]
+__all__ = [
+    "BalancedSequence",
+    "Cache",
+    "ClassView",
+    "Sample",
+    "__version__",
+    "errors",
+    "open_cache",
+]
 
 _HOMES = {
     "BalancedSequence": "niicache.sequence",

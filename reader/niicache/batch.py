@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -85,6 +86,7 @@ class Filler:
         self._workers = workers
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     def fill(self, picks: Sequence[Pick]) -> None:
         """Do every pick.
@@ -99,9 +101,11 @@ class Filler:
         self, function: Callable[[Iterable[Item]], None], items: Sequence[Item], *, parts: int
     ) -> None:
         """Call ``function`` on slices of ``items``, one of them in this thread."""
+        if self._pid != os.getpid():
+            self._after_fork()
         parts = max(1, min(parts, self._workers, len(items)))
         slices = [items[i::parts] for i in range(parts)]
-        futures = [self._threads().submit(function, part) for part in slices[1:]]
+        futures = self._submit(function, slices[1:])
         try:
             function(slices[0])
         finally:
@@ -118,11 +122,22 @@ class Filler:
             pool.shutdown(wait=True)
         self.hot = HotChunks(self.hot.budget)
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _submit(
+        self, function: Callable[[Iterable[Item]], None], slices: Sequence[Sequence[Item]]
+    ) -> list[Future[None]]:
+        if not slices:
+            return []
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._workers - 1, thread_name_prefix="niicache")
-            return self._pool
+            return [self._pool.submit(function, part) for part in slices]
+
+    def _after_fork(self) -> None:
+        """Start afresh in a forked child: it has the pool, but none of its threads."""
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._pool = None
+        self.hot = HotChunks(self.hot.budget)
 
     def _take_all(self, picks: Iterable[Pick]) -> None:
         for pick in picks:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from niicache.errors import FormatError, NotACacheError, OptionError, UncommittedError
 from niicache.format.names import ROOT, WORK
 from niicache.format.root import unpack_root
+from niicache.shards import OpenShards
 from niicache.view import COLUMN_NAMES, ClassView
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ class Cache:
         self.path = path
         self.manifest = manifest
         self.classes = tuple(entry.name for entry in manifest.classes)
+        shards = OpenShards()
         self._views = {
-            entry.name: ClassView(path, manifest, number)
+            entry.name: ClassView(path, manifest, number, shards)
             for number, entry in enumerate(manifest.classes)
         }
 
@@ -75,6 +77,9 @@ class Cache:
             raise OptionError(
                 f"{self.path}: got class {name!r}, expected one of {', '.join(self.classes)}"
             ) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._views
 
     def __iter__(self) -> Iterator[ClassView]:
         return iter(self._views.values())
@@ -91,6 +96,9 @@ class Cache:
     def columns(self) -> tuple[str, ...]:
         """Names of what is known of each case: ``cache["a"].column("spacing")``."""
         return COLUMN_NAMES
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[Path, Manifest]]:
+        return type(self), (self.path, self.manifest)
 
     def __repr__(self) -> str:
         recipe = self.manifest.recipe

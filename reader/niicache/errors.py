@@ -7,10 +7,13 @@
     |   |-- NotACacheError        nothing there, or something else
     |   |-- UncommittedError      a build was begun and never finished
     |   |-- FormatError           written by a newer niicache, or the manifest contradicts itself
-    |   `-- DamageError           bytes are missing or not what the manifest says
-    |-- SourceError               the sources have problems; carries every one
+    |   `-- DamageError           (also ProblemsError) bytes are not what the manifest says
+    |-- ProblemsError             carries every problem found
+    |   `-- SourceError           the sources have problems
+    |-- NiftiError                one file cannot be read (niicache_builder.nifti_error)
     |-- DiskError                 too little room, or the file system refused
     |-- LockedError               another build holds the target
+    |-- WorkerDiedError           a worker process was killed, or could not start
     `-- InterruptedBuildError     stopped by the user; says how to go on
 
 A code is stable across versions; scripts may match on it. A message may be reworded.
@@ -102,38 +105,31 @@ class FormatError(CacheError):
     code = "format"
 
 
-class DamageError(CacheError):
-    """Bytes of the cache are missing, or are not those that the manifest promises.
-
-    Attributes:
-        problems: Every problem known, at least one.
-    """
-
-    code = "damage"
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(listing(self.problems))
-
-    def __reduce__(self) -> tuple[type[DamageError], tuple[tuple[Problem, ...]]]:
-        return type(self), (self.problems,)
-
-
-class SourceError(NiicacheError):
-    """The sources have problems.
+class ProblemsError(NiicacheError):
+    """Something has problems; base of the errors that carry every one of them.
 
     Attributes:
         problems: Every problem found, at least one.
     """
 
-    code = "source"
-
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__(listing(self.problems))
 
-    def __reduce__(self) -> tuple[type[SourceError], tuple[tuple[Problem, ...]]]:
+    def __reduce__(self) -> tuple[type[ProblemsError], tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)
+
+
+class DamageError(ProblemsError, CacheError):
+    """Bytes of the cache are missing, or are not those that the manifest promises."""
+
+    code = "damage"
+
+
+class SourceError(ProblemsError):
+    """The sources have problems."""
+
+    code = "source"
 
 
 class DiskError(NiicacheError):
@@ -146,6 +142,12 @@ class LockedError(NiicacheError):
     """Another build holds the target."""
 
     code = "locked"
+
+
+class WorkerDiedError(NiicacheError):
+    """A worker process was killed from outside, for want of memory most often, or never started."""
+
+    code = "worker-died"
 
 
 class InterruptedBuildError(NiicacheError):

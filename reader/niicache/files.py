@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from typing import TYPE_CHECKING
 
-from niicache.errors import DamageError, Problem
-from niicache.format.names import RETIRED
+from niicache.errors import CacheError, DamageError, FormatError, Problem
+from niicache.format.names import RETIRED, ROOT
+from niicache.format.root import unpack_root
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from niicache.format.manifest import FileEntry
 
-REPAIR = "run `niicache verify` on the cache, then build it again from its sources"
+REPAIR = "run `niicache verify` on the cache, delete what it names, and run the build again"
 
 
 def retired(root: Path, entry: FileEntry) -> Path:
@@ -61,3 +64,36 @@ def damage(path: Path, got: str, expected: str, *, class_name: str = "", case: s
         class_name=class_name,
         case=case,
     )
+
+
+def check_generation(root: Path, files: Mapping[str, FileEntry]) -> None:
+    """Tell a cache that was rebuilt under its reader from a damaged one.
+
+    Args:
+        root: Folder of the cache.
+        files: Those of the manifest that the reader holds.
+
+    Raises:
+        CacheError: Another manifest is in force now, and what this one needs is gone.
+    """
+    try:
+        now = unpack_root((root / ROOT).read_bytes())
+    except (OSError, FormatError):
+        return
+    if now.files != files:
+        raise CacheError(
+            f"{root}: the cache was rebuilt more than once since it was opened, and what it held "
+            "then is gone; open it again"
+        )
+
+
+def check_files_left(error: Exception) -> None:
+    """Tell a process that has too many files open from a damaged cache.
+
+    Raises:
+        CacheError: The process has no file descriptor left.
+    """
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        raise CacheError(
+            f"{error.strerror}: this process cannot open more files; raise `ulimit -n`"
+        ) from error

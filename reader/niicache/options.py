@@ -11,6 +11,8 @@ from niicache.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from niicache.cache import Cache
+
 _DTYPES = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _DTYPES |= {"float16", "float32", "float64"}
 
@@ -49,6 +51,25 @@ def image_dtype(wanted: str, *, stored: str) -> np.dtype:
     return dtype
 
 
+def check_reach(dtype: np.dtype, cache: Cache) -> None:
+    """Refuse a float type that does not reach as far as the images: they would become infinite.
+
+    Raises:
+        OptionError: It does not.
+    """
+    if dtype.kind != "f" or np.can_cast(cache.manifest.recipe.image.dtype, dtype, "safe"):
+        return
+    reach = float(np.finfo(dtype).max)
+    for view in cache:
+        low = float(view.column("minimum").min())
+        high = float(view.column("maximum").max())
+        if max(-low, high) > reach:
+            raise OptionError(
+                f"dtype: got {dtype}, which reaches {reach:g}, expected what holds the images of "
+                f"class {view.name!r}, from {low:g} to {high:g}; give float32"
+            )
+
+
 def class_weights(
     weights: Sequence[float] | dict[str, float] | None, classes: tuple[str, ...]
 ) -> Sequence[float] | None:
@@ -59,11 +80,11 @@ def class_weights(
     """
     if not isinstance(weights, dict):
         return weights
-    unknown = sorted(set(weights) - set(classes))
-    missing = sorted(set(classes) - set(weights))
+    unknown = set(weights) - set(classes)
+    missing = set(classes) - set(weights)
     if unknown or missing:
         raise OptionError(
-            f"weights: got {', '.join(weights) or 'no class'}, "
+            f"weights: got {', '.join(map(str, weights)) or 'no class'}, "
             f"expected exactly {', '.join(classes)}; "
             "0 leaves a class out"
         )

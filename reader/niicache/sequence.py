@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy as np
 from niicache.batch import Filler, plan_picks
 from niicache.cache import Cache, open_cache
 from niicache.errors import BackendError, OptionError
-from niicache.options import check_count, class_weights, image_dtype
-from niicache.sampling import ClassRows, Draw, Sampler, sample_generator
+from niicache.options import check_count, check_reach, class_weights, image_dtype
+from niicache.sampling import ClassRows, Draw, Sampler
+from niicache.transform import Transform, apply_transform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,6 @@ except ImportError as error:
         "KERAS_BACKEND)"
     ) from error
 
-Transform = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 Collate = Callable[[np.ndarray, np.ndarray], Any]
 
 MEMORY = 256 * 1024 * 1024
@@ -38,7 +38,9 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
 
     ``sequence[step]`` is a pure function of the arguments, of :attr:`epoch` and of the step: it
     may be called in any order, from any thread, again and again. One pass of ``fit`` is one
-    epoch; give validation a Sequence of its own.
+    epoch; give validation a Sequence of its own, because ``evaluate`` and ``predict`` end passes
+    too. To shorten an epoch use ``steps``, not ``steps_per_epoch`` of ``fit``, which leaves batches
+    over for the next one; to go on with epoch n set :attr:`epoch` beside ``initial_epoch``.
 
     x is ``(batch, *spatial, channel)``. y is the mask ``(batch, *spatial, channel)`` in its
     stored dtype, the vector ``(batch, k)``, or the class one-hot ``(batch, classes)``.
@@ -83,7 +85,7 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
                 threads. The image comes in ``dtype`` and both keep their shapes; the arrays may be
                 changed in place. ``rng`` belongs to this sample of this batch.
             collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
-            dtype: Of the images. One-hot labels have it too, and vectors if it is a float type;
+            dtype: Of the images. One-hot labels have it too, vectors if it is float32 or float64;
                 masks keep theirs.
             input_name: Name of the model's input: x becomes ``{input_name: x}``.
             workers: Threads that prepare batches; the CPUs of this process, at most 4, if None.
@@ -101,6 +103,7 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=2 * workers)
         self.cache = cache if isinstance(cache, Cache) else open_cache(cache)
         self._dtype = image_dtype(dtype, stored=self.cache.manifest.recipe.image.dtype)
+        check_reach(self._dtype, self.cache)
         self._sampler = Sampler(
             [
                 ClassRows(name=view.name, rows=np.sort(view.rows), chunk=view.image.layout.chunk[0])
@@ -116,6 +119,11 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         )
         self._seed = seed
         self._batch_size = batch_size
+        if collate_fn is not None and input_name is not None:
+            raise OptionError(
+                f"input_name: got {input_name!r} beside collate_fn, expected one of the two; "
+                "name the input in what collate_fn returns"
+            )
         self._transform = transform
         self._collate = collate_fn
         self._input_name = input_name
@@ -160,10 +168,22 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         draw = self._sampler.draw(epoch, step)
         images, labels = self._read(draw)
         if self._transform is not None:
-            self._apply(self._transform, images, labels, (epoch, step))
+            key = (self._seed, epoch, step)
+            apply_transform(self._transform, images, labels, key=key, filler=self._filler)
         if self._collate is not None:
             return self._collate(images, labels)
         return ({self._input_name: images} if self._input_name else images), labels
+
+    def cases(self, epoch: int, step: int) -> tuple[tuple[str, str], ...]:
+        """Return (class, case) of each sample of a batch, in its order. Reads no voxel.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+        """
+        draw = self._sampler.draw(epoch, step)
+        views = tuple(self.cache)
+        pairs = zip(draw.classes.tolist(), draw.rows.tolist(), strict=True)
+        return tuple((views[k].name, views[k].slot_names[row]) for k, row in pairs)
 
     def on_epoch_begin(self) -> None:
         """Keras: a pass starts. With several workers its first batches are already under way."""
@@ -206,41 +226,11 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         if recipe.label is None:
             labels = np.eye(len(self.cache), dtype=self._dtype)[draw.classes]
         else:
-            keeps = recipe.label_kind == "mask" or self._dtype.kind != "f"
+            # Vectors are numbers to be learned: 2049 is not one in half precision.
+            keeps = recipe.label_kind == "mask" or self._dtype.name not in {"float32", "float64"}
             dtype = recipe.label.dtype if keeps else self._dtype
             labels = np.empty((self._batch_size, *recipe.label.shape), dtype)
             masks = [view.label for view in self.cache if view.label is not None]
             picks += plan_picks(masks, draw.classes, draw.rows, labels)
         self._filler.fill(picks)
         return images, labels
-
-    def _apply(
-        self, transform: Transform, images: np.ndarray, labels: np.ndarray, key: tuple[int, int]
-    ) -> None:
-        def apply(positions: Iterable[int]) -> None:
-            for i in positions:
-                rng = sample_generator(self._seed, *key, i)
-                image, label = _pair(transform(images[i], labels[i], rng))
-                _put(images, i, image, "image")
-                _put(labels, i, label, "label")
-
-        self._filler.run(apply, range(len(images)), parts=len(images))
-
-
-def _pair(made: Any) -> tuple[Any, Any]:
-    if not isinstance(made, tuple) or len(made) != len(("image", "label")):
-        raise OptionError(
-            f"transform: got {type(made).__name__}, expected the tuple (image, label); "
-            "return both, even if they were changed in place"
-        )
-    return made
-
-
-def _put(batch: np.ndarray, position: int, value: Any, what: str) -> None:
-    value = np.asarray(value)
-    if value.shape != batch.shape[1:]:
-        raise OptionError(
-            f"transform: got {what} of shape {value.shape}, expected {batch.shape[1:]}; "
-            "keep the shape, and resize the whole batch in collate_fn"
-        )
-    batch[position] = value

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from niicache.chunks import ChunkReader
-from niicache.errors import OptionError
-from niicache.files import read_file
+from niicache.errors import DamageError, OptionError
+from niicache.files import check_generation, read_file
 from niicache.format.facts import COLUMNS
 from niicache.format.geometry import chunk_boxes
 from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from niicache.format.manifest import ArrayLayout, Manifest
+    from niicache.shards import OpenShards
 
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 
@@ -44,11 +45,12 @@ class ClassView:
         number: Its position among the classes.
     """
 
-    def __init__(self, root: Path, manifest: Manifest, number: int) -> None:
+    def __init__(self, root: Path, manifest: Manifest, number: int, shards: OpenShards) -> None:
         entry = manifest.classes[number]
         self._root = root
         self._manifest = manifest
         self._entry = entry
+        self._shards = shards
         self._arrays: dict[str, np.ndarray] = {}
         self.name = entry.name
         self.number = number
@@ -107,6 +109,9 @@ class ClassView:
     def __len__(self) -> int:
         return self._entry.cases
 
+    def __contains__(self, case: object) -> bool:
+        return case in self.cases
+
     def __getitem__(self, case: int | str) -> Sample:
         """Return one case by position in :attr:`cases`, or by name.
 
@@ -118,6 +123,8 @@ class ClassView:
             if case not in self.cases:
                 raise OptionError(f"class {self.name!r} has no case {case!r}; see .cases")
             case = self.cases.index(case)
+        if not isinstance(case, int | np.integer):
+            raise OptionError(f"case: got {case!r}, expected one position or one name")
         row = int(self.rows[case])
         label = np.array(self.number) if self.label is None else _read_case(self.label, row)
         return Sample(_read_case(self.image, row), label)
@@ -133,6 +140,7 @@ class ClassView:
             layout=layout,
             crcs=self.crcs(array),
             files=self._manifest.files,
+            shards=self._shards,
             case_of=lambda chunk: self._cases_of(chunk, layout.chunk[0]),
         )
 
@@ -145,11 +153,15 @@ class ClassView:
             from niicache.tables import decode_array
 
             prefix = f"{self.name}/{array}/"
-            files: Mapping[str, bytes] = {
-                path.removeprefix(prefix): read_file(self._root, path, entry)
-                for path, entry in self._manifest.files.items()
-                if path.startswith(prefix)
-            }
+            try:
+                files: Mapping[str, bytes] = {
+                    path.removeprefix(prefix): read_file(self._root, path, entry)
+                    for path, entry in self._manifest.files.items()
+                    if path.startswith(prefix)
+                }
+            except DamageError:
+                check_generation(self._root, self._manifest.files)
+                raise
             self._arrays[array] = decode_array(files)
         return self._arrays[array]
 

@@ -85,7 +85,8 @@ def test_images_of_45_lie_at_9_of_64_with_10_after(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
 def test_masks_are_padded_as_images_are(tmp_path: Path, mode: Any) -> None:
     source = masks(tmp_path / "s", {"a": 4})
-    build0(source, tmp_path / "c", shape=(12, 9, 8), pad_mode=mode, pad_value=-7)
+    value = -7 if mode == "constant" else 0
+    build0(source, tmp_path / "c", shape=(12, 9, 8), pad_mode=mode, pad_value=value)
     whole(tmp_path / "c")
     cache = open_cache(tmp_path / "c")
     for case in cache["a"].cases:
@@ -741,6 +742,18 @@ def test_skip_builds_the_rest_and_then_there_is_nothing_to_do(
     whole(target)
     build0(source, tmp_path / "fresh")
     assert same(opened(target), opened(tmp_path / "fresh"))
+
+
+def test_a_bad_case_at_the_end_of_its_class(tmp_path: Path) -> None:
+    """Its slot is vacant, and the arrays end before it."""
+    source = masks(tmp_path / "s", {"a": 5})
+    build0(source, tmp_path / "good")
+    *_, last = open_cache(tmp_path / "good")["a"].slot_names
+    broken_crc(source / "a" / "images" / f"{last}.nii.gz")
+    built = build0(source, tmp_path / "c", on_error="skip")
+    assert [(e.cases, e.slots) for e in built.manifest.classes] == [(4, 4)]
+    whole(tmp_path / "c")
+    assert not build0(source, tmp_path / "c", on_error="skip").changed
 
 
 def test_skip_of_every_case_of_a_class(tmp_path: Path) -> None:

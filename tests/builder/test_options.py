@@ -92,3 +92,8 @@ def test_sizes_from_numpy_build(tmp_path: Any, name: str, value: Any) -> None:
 
 def test_default_workers() -> None:
     assert 1 <= default_workers() <= (os.cpu_count() or 1)
+
+
+def test_a_pad_value_beside_a_mode_that_makes_its_own() -> None:
+    with pytest.raises(OptionError, match="pad_value: got -7, expected no value beside"):
+        BuildOptions(pad_value=-7, pad_mode="edge")

@@ -453,10 +453,12 @@ def test_workers_do_not_outlive_their_parent(
 ) -> None:
     source, expected = many
     process = start(source, tmp_path / "c", "--workers", "2")
-    await_work(process, tmp_path / "c", shards=1)
+    await_work(process, tmp_path / "c", shards=3)
     children = children_of(process.pid)
+    assert process.poll() is None
     process.kill()
-    process.communicate()
+    # Workers that live on would keep these open for ever.
+    process.communicate(timeout=30)
     # The next build starts at once, beside workers that may not have noticed yet.
     done = run("build", source, tmp_path / "c", "--workers", "2", before=SMALL_SHARDS)
     assert done.returncode == 0, done.stderr

@@ -535,3 +535,11 @@ def test_links_in_a_table_are_counted(tmp_path: Path) -> None:
     (tmp_path / "2.nii").symlink_to("1.nii")
     layout = find_cases(table(tmp_path, "class,image,label", "a,1.nii,", "a,2.nii,"))
     assert layout.notes == (f"symlinks followed: 1, the first is {tmp_path}/2.nii",)
+
+
+def test_labels_beside_images_are_not_images(tmp_path: Path) -> None:
+    stems = ("c0", "c0_label", "c1", "c1-seg", "alone_mask")
+    put(tmp_path, *(f"a/{stem}.nii.gz" for stem in stems))
+    found = find_cases(tmp_path)
+    named = {(p.code, p.case) for p in found.problems}
+    assert named == {("looks-like-label", "c0_label"), ("looks-like-label", "c1-seg")}

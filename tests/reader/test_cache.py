@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -240,3 +241,26 @@ def test_public_names_are_there_and_no_other():
 def test_every_error_of_a_cache_is_a_cache_error():
     for error in (NotACacheError, UncommittedError, FormatError, DamageError):
         assert issubclass(error, CacheError)
+
+
+def test_in_asks_for_names(vector_cache):
+    cache = open_cache(vector_cache)
+    view = next(iter(cache))
+    assert view.name in cache
+    assert "nobody" not in cache
+    assert view.cases[0] in view
+    assert "nobody" not in view
+
+
+def test_a_cache_that_was_read_pickles(vector_cache):
+    cache = open_cache(vector_cache)
+    view = next(iter(cache))
+    image = view[0].image
+    again = pickle.loads(pickle.dumps(cache))  # noqa: S301 - what was dumped a moment ago
+    np.testing.assert_array_equal(again[view.name][0].image, image)
+
+
+def test_one_case_at_a_time(vector_cache):
+    view = next(iter(open_cache(vector_cache)))
+    with pytest.raises(OptionError, match="expected one position or one name"):
+        view[0:2]

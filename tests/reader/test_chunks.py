@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import math
 import os
@@ -17,11 +18,12 @@ from hypothesis import strategies as st
 
 from niicache import open_cache
 from niicache.chunks import ChunkReader
-from niicache.errors import DamageError
+from niicache.errors import CacheError, DamageError
 from niicache.files import retired
 from niicache.format.geometry import chunk_boxes
 from niicache.format.manifest import ArrayLayout
 from niicache.format.names import shard_path
+from niicache.shards import OpenShards
 from niicache_builder.options import CODECS, DTYPES
 from niicache_builder.shards import ShardWriter
 
@@ -62,6 +64,7 @@ def written(root, layout, cases):
         layout=layout,
         crcs=np.array(crcs, np.uint32),
         files=files,
+        shards=OpenShards(),
         case_of=lambda chunk: f"cases of chunk {chunk}",
     )
 
@@ -342,3 +345,29 @@ def test_files_are_closed_with_the_cache(copy_of, sharded_cache):
     broken_cases(path)
     gc.collect()
     assert open_files(path) == 0
+
+
+def test_no_more_shards_are_open_than_allowed(tmp_path):
+    layout = ArrayLayout(dtype="int16", shape=(3,), chunk=(1, 3), shard_cases=1, fill=0, codec=None)
+    cases = np.arange(30, dtype="<i2").reshape(10, 3)
+    reader = written(tmp_path, layout, cases)
+    reader._shards._limit = 4
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in (*range(10), *range(10)):
+        out = reader.empty()
+        reader.read(number, out)
+        np.testing.assert_array_equal(out[0], cases[number])
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 5
+
+
+def test_no_file_left_is_no_damage(tmp_path, monkeypatch):
+    layout = ArrayLayout(dtype="int16", shape=(3,), chunk=(1, 3), shard_cases=1, fill=0, codec=None)
+    reader = written(tmp_path, layout, np.zeros((1, 3), "<i2"))
+
+    def full(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(CacheError, match="ulimit -n") as error:
+        reader.read(0, reader.empty())
+    assert not isinstance(error.value, DamageError)

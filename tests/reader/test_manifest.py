@@ -241,3 +241,18 @@ def test_sizes_of_a_layout_are_those_of_the_arrays(layout):
     cover = [-(-n // c) for n, c in zip(layout.shape, layout.chunk[1:], strict=True)]
     assert layout.blocks == math.prod(cover)
     assert layout.shard_chunks == layout.shard_cases // layout.chunk[0] * layout.blocks
+
+
+def test_the_digest_as_the_format_describes_it(mask_cache):
+    # docs/format.md, in the words of bytes alone: no JSON library.
+    text = (mask_cache / "zarr.json").read_bytes()
+    kept, inside, escaped = bytearray(), False, False
+    for byte in text:
+        if inside or not chr(byte).isspace():
+            kept.append(byte)
+        if byte == ord('"') and not escaped:
+            inside = not inside
+        escaped = byte == ord("\\") and not escaped
+    digest = json.loads(text)["attributes"]["niicache"]["digest"]
+    blank = bytes(kept).replace(f'"digest":"{digest}"'.encode(), b'"digest":""')
+    assert hashlib.sha256(blank).hexdigest() == digest

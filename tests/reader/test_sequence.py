@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from helpers import flip_bit, make_cache, run_python
@@ -66,8 +67,8 @@ def test_a_batch_holds_the_cases_that_the_sampler_names(cache, shuffle):
 @pytest.mark.parametrize(
     ("kind", "dtype", "labels"),
     [
-        *(("vector", dtype, dtype) for dtype in ("float16", "float32", "float64")),
-        *(("vector", dtype, "float32") for dtype in ("int16", "int32")),
+        *(("vector", dtype, dtype) for dtype in ("float32", "float64")),
+        *(("vector", dtype, "float32") for dtype in ("float16", "int16", "int32")),
         *(("mask", dtype, "uint8") for dtype in ("float16", "float32")),
         *(("folder", dtype, dtype) for dtype in ("float16", "float32", "int32", "uint16")),
         *(("volume", dtype, "uint8") for dtype in ("float32", "int16")),
@@ -394,3 +395,49 @@ def test_threads_end_with_their_sequence(vector_cache):
     while len(names()) > before and time.monotonic() < end:
         time.sleep(0.01)
     assert len(names()) <= before
+
+
+def test_cases_names_what_is_in_a_batch(vector_cache):
+    cache = open_cache(vector_cache)
+    sequence = BalancedSequence(cache, 8)
+    x, y = sequence.batch(2, 1)
+    for image, label, (name, case) in zip(x, y, sequence.cases(2, 1), strict=True):
+        np.testing.assert_array_equal(image, cache[name][case].image)
+        np.testing.assert_array_equal(label, cache[name][case].label)
+
+
+def test_a_half_that_does_not_reach_is_refused(tmp_path):
+    (tmp_path / "s" / "a").mkdir(parents=True)
+    white = nib.Nifti1Image(np.full((6, 6), 65535, np.uint16), np.eye(4))
+    nib.save(white, tmp_path / "s" / "a" / "white.nii")
+    cache = make_cache(tmp_path / "s", tmp_path / "c")
+    with pytest.raises(OptionError, match=r"float16, which reaches 65504.*65535; give float32"):
+        BalancedSequence(cache, 2, dtype="float16")
+
+
+def test_a_transform_may_not_return_what_would_wrap(volume_cache):
+    sequence = BalancedSequence(
+        volume_cache, 2, dtype="int16", transform=lambda image, label, _: (image * 2.0, label)
+    )
+    with pytest.raises(OptionError, match="image of float64, expected what converts to int16"):
+        sequence[0]
+
+
+def test_input_name_beside_collate_fn_is_refused(vector_cache):
+    with pytest.raises(OptionError, match="input_name: got 'x' beside collate_fn"):
+        BalancedSequence(vector_cache, 2, input_name="x", collate_fn=lambda x, y: (x, y))
+
+
+def test_a_forked_child_reads_on(vector_cache):
+    code = """
+import os, sys
+from niicache import BalancedSequence
+sequence = BalancedSequence(sys.argv[1], 256, workers=3)
+here = [a.tobytes() for a in sequence[0]]
+pid = os.fork()
+if pid == 0:
+    same = [a.tobytes() for a in sequence[0]] == here
+    os._exit(0 if same else 3)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    assert run_python(code, str(vector_cache)).split()[-1] == "0"

@@ -22,7 +22,7 @@ from niicache.errors import (
     LockedError,
     NiicacheError,
     OptionError,
-    SourceError,
+    ProblemsError,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> NoReturn:
 
 def error_json(error: NiicacheError) -> dict[str, object]:
     """Return an error as a JSON object."""
-    problems = error.problems if isinstance(error, DamageError | SourceError) else ()
+    problems = error.problems if isinstance(error, ProblemsError) else ()
     return {
         "schema": ERROR_SCHEMA,
         "code": error.code,

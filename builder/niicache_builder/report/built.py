@@ -36,6 +36,9 @@ def built_text(built: Built, path: str) -> str:
         lines.append(
             f"{built.written:,} of {counted(len(built.plan.units), 'shard')} written{resumed}"
         )
+    gone = sorted(set(built.plan.scan.layout.classes) - {entry.name for entry in manifest.classes})
+    if gone:
+        lines.append(f"without a single case, and so not in the cache: class {', '.join(gone)}")
     if manifest.skipped:
         lines.append(f"{counted(len(manifest.skipped), 'case')} skipped: {path}/skipped.csv")
     return "\n".join(lines)

@@ -6,13 +6,14 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from niicache.errors import Problem
+from niicache.format.names import CACHEDIR_TAG, README, ROOT, SKIPPED
 from niicache_builder.sources.found import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 # A class becomes a folder of the cache, beside these files (and Zarr reserves the first).
-_TAKEN = {"zarr.json", "readme.txt", "cachedir.tag"}
+_TAKEN = {name.lower() for name in (ROOT, README, CACHEDIR_TAG, SKIPPED)}
 
 
 def class_problems(names: Iterable[str], *, path_of: Callable[[str], str]) -> tuple[Problem, ...]:
@@ -42,7 +43,7 @@ def class_problems(names: Iterable[str], *, path_of: Callable[[str], str]) -> tu
     return tuple(problems)
 
 
-_RULE = "a name without / \\ and control characters that does not begin with __"
+_RULE = "a name without / \\ and control characters that does not begin with . or __"
 
 
 def _fault(name: str) -> str:
@@ -53,8 +54,8 @@ def _fault(name: str) -> str:
         return "a name that is not UTF-8"
     if name.startswith("__"):
         return f"{name!r}, which begins with __"
-    if not name.strip("."):
-        return f"{name!r}, which is only dots"
+    if name.startswith("."):
+        return f"{name!r}, which begins with a dot"
     if name.lower() in _TAKEN:
         return f"{name!r}, which is a file of every cache"
     bad = [char for char in name if char in "/\\" or unicodedata.category(char) == "Cc"]

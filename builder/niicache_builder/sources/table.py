@@ -71,7 +71,7 @@ def _faults(source: Path, row: Row) -> list[Problem]:
     for column, text in (("image", row.image), ("label", row.label)):
         if not text:
             continue
-        if stem(Path(text).name) is None:
+        if not stem(Path(text).name):
             code, path, got = "not-nifti-name", source.parent / text, "a name of another kind"
             expected, hint = ".nii, .nii.gz, .hdr or .img", "convert the file, or mend the row"
         else:

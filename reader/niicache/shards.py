@@ -1,0 +1,92 @@
+"""Open shard files, no more of them than a process may have."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from niicache.format.codec import ChunkError
+from niicache.format.shard import ABSENT, index_nbytes, unpack_index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from niicache.format.manifest import FileEntry
+
+OPEN_SHARDS = 128
+"""A fraction of the 1,024 files that a process may usually have open."""
+
+
+class ShardFile:
+    """An open shard and its index. The descriptor closes with the object."""
+
+    def __init__(self, path: Path, entry: FileEntry, places: int) -> None:
+        """Open a shard.
+
+        Args:
+            path: The file.
+            entry: What the manifest says of it.
+            places: Places for chunks in its index.
+
+        Raises:
+            OSError: It cannot be opened or read.
+            ChunkError: Its size is another, or its index is damaged.
+        """
+        self.path = path
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._fd)
+        size = os.fstat(self._fd).st_size
+        if size != entry.size:
+            raise ChunkError(f"a shard of {size} bytes, expected {entry.size}")
+        tail = index_nbytes(places)
+        index = os.pread(self._fd, tail, max(size - tail, 0))
+        self._extents: list[list[int]] = unpack_index(index, places, size).tolist()
+
+    def read(self, place: int) -> bytes:
+        """Return the stored bytes of a chunk.
+
+        Raises:
+            OSError: The read failed.
+            ChunkError: The chunk is absent, or the file ends before it does.
+        """
+        offset, nbytes = self._extents[place]
+        if offset == ABSENT:
+            raise ChunkError("the chunk is absent from the shard's index")
+        data = os.pread(self._fd, nbytes, offset)
+        if len(data) != nbytes:
+            raise ChunkError(f"the file ended after {len(data)} of the chunk's {nbytes} bytes")
+        return data
+
+
+class OpenShards:
+    """The shards that a cache has open, least recently used out first. Thread-safe.
+
+    A shard that is put out while another thread reads from it closes when that read is over.
+    """
+
+    def __init__(self, limit: int = OPEN_SHARDS) -> None:
+        self._limit = limit
+        self._files: OrderedDict[str, ShardFile] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: str, make: Callable[[], ShardFile]) -> ShardFile:
+        """Return an open shard, opened now if it is not."""
+        with self._lock:
+            file = self._files.get(name) or make()
+            self._keep(name, file)
+            return file
+
+    def put(self, name: str, file: ShardFile) -> None:
+        """Keep a shard in place of the one of that name."""
+        with self._lock:
+            self._keep(name, file)
+
+    def _keep(self, name: str, file: ShardFile) -> None:
+        self._files[name] = file
+        self._files.move_to_end(name)
+        while len(self._files) > self._limit:
+            self._files.popitem(last=False)

@@ -1,0 +1,73 @@
+"""The user's own transform, applied to every sample of a batch. Any Python function will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from niicache.errors import OptionError
+from niicache.sampling import sample_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from niicache.batch import Filler
+
+Transform = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+def apply_transform(
+    transform: Transform,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    key: tuple[int, int, int],
+    filler: Filler,
+) -> None:
+    """Transform a batch in place, its samples shared out among the threads.
+
+    Args:
+        transform: ``(image, label, rng) -> (image, label)``.
+        images: ``(batch, *spatial, channel)``.
+        labels: ``(batch, ...)``.
+        key: Seed, epoch and step, which with its place give each sample its generator.
+        filler: Whose threads to use.
+
+    Raises:
+        OptionError: The transform returned something else, another shape, or a dtype that the
+            batch cannot hold.
+    """
+
+    def apply(positions: Iterable[int]) -> None:
+        for i in positions:
+            image, label = _pair(transform(images[i], labels[i], sample_generator(*key, i)))
+            _put(images, i, image, "image")
+            _put(labels, i, label, "label")
+
+    filler.run(apply, range(len(images)), parts=len(images))
+
+
+def _pair(made: Any) -> tuple[Any, Any]:
+    if not isinstance(made, tuple) or len(made) != len(("image", "label")):
+        raise OptionError(
+            f"transform: got {type(made).__name__}, expected the tuple (image, label); "
+            "return both, even if they were changed in place"
+        )
+    return made
+
+
+def _put(batch: np.ndarray, position: int, value: Any, what: str) -> None:
+    value = np.asarray(value)
+    if not np.can_cast(value.dtype, batch.dtype, "same_kind"):
+        raise OptionError(
+            f"transform: got {what} of {value.dtype}, expected what converts to {batch.dtype}; "
+            "convert it in the transform, or ask the Sequence for a float dtype"
+        )
+    if value.shape != batch.shape[1:]:
+        raise OptionError(
+            f"transform: got {what} of shape {value.shape}, expected {batch.shape[1:]}; "
+            "keep the shape, and resize the whole batch in collate_fn"
+        )
+    batch[position] = value
