@@ -105,11 +105,7 @@ def assemble(
         recipe=recipe,
         classes=tuple(_entry(one) for one in classes),
         label_values=values,
-        shards={
-            f"{one.name}/{unit.index}": unit_key(recipe, _slots_of(one.records, unit, recipe))
-            for one in classes
-            for unit, _ in one.units
-        },
+        shards={f"{u.class_name}/{u.index}": r.key for one in classes for u, r in one.units},
         files=dict(sorted(files.items())),
         skipped=tuple(skipped),
     )
@@ -170,13 +166,6 @@ def _reused(unit: Unit, plan: Plan, old: Cache | None) -> UnitResult:
 def _counts(values: Sequence[float], facts: CaseFacts) -> dict[float, int]:
     """Return how often each value occurs in a case; values of other cases alone do not count."""
     return {v: n for v, n in zip(values, facts.label_count, strict=True) if n}
-
-
-def _slots_of(
-    records: Sequence[CaseRecord | None], unit: Unit, recipe: Recipe
-) -> tuple[CaseRecord | None, ...]:
-    size = recipe.image.shard_cases
-    return tuple(records[unit.index * size : (unit.index + 1) * size])
 
 
 def _chunks_of(index: int, layout: ArrayLayout) -> slice:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from niicache_builder.nifti import Header
 
 
+WIDEST = 8
+"""Bytes of the integers that no float type holds all of."""
+
+
 class PrepareError(Exception):
     """The voxels of a case cannot be stored as planned. Carries (code, got, expected, hint)."""
 
@@ -58,7 +62,9 @@ def converted(voxels: np.ndarray, dtype: str) -> np.ndarray:
             does not reach as far.
     """
     target = np.dtype(dtype)
-    if voxels.dtype == target or np.can_cast(voxels.dtype, target, "safe"):
+    # numpy calls int64 to float64 safe, which it is not for labels beyond 2**53.
+    rounds = voxels.dtype.kind in "iu" and target.kind == "f" and voxels.dtype.itemsize == WIDEST
+    if np.can_cast(voxels.dtype, target, "safe") and not rounds:
         return voxels.astype(target, copy=False)
     with np.errstate(invalid="ignore", over="ignore"):
         result = voxels.astype(target)
@@ -66,7 +72,7 @@ def converted(voxels: np.ndarray, dtype: str) -> np.ndarray:
     if target.kind == "f" and voxels.dtype.kind == "f":
         right, held = np.array_equal(np.isfinite(result), np.isfinite(voxels)), "reaches"
     else:
-        right, held = np.array_equal(result, voxels), "holds exactly"
+        right, held = _same_numbers(result, voxels), "holds exactly"
     if right:
         return result
     wider = "float64" if target.kind == "f" else "float32"
@@ -78,6 +84,23 @@ def converted(voxels: np.ndarray, dtype: str) -> np.ndarray:
         f"values that {dtype} {held}",
         f"of an image: give --dtype {wider}; of a label: store all labels in one integer type",
     )
+
+
+def _same_numbers(one: np.ndarray, other: np.ndarray) -> bool:
+    """Compare two arrays, one of them of integers, by value.
+
+    numpy compares a float with an integer of 64 bits as two floats, which rounds the integer first.
+    """
+    floats, integers = (one, other) if one.dtype.kind == "f" else (other, one)
+    if floats.dtype.kind != "f":
+        return np.array_equal(one, other)
+    limits = np.iinfo(integers.dtype)
+    wide = floats.astype(np.float64)
+    # Beyond these a cast to integers gives whatever the processor gives; NaN is beyond too.
+    if not np.all((wide >= float(limits.min)) & (wide < float(limits.max // 2 + 1) * 2)):
+        return False
+    whole = np.array_equal(wide, np.trunc(wide))
+    return whole and np.array_equal(wide.astype(integers.dtype), integers)
 
 
 def with_channels(voxels: np.ndarray, spatial_dims: int) -> np.ndarray:

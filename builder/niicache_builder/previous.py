@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from niicache.cache import Cache, open_cache
 from niicache.errors import CacheError, NotACacheError, UncommittedError
@@ -13,6 +13,7 @@ from niicache.format.names import LOCK, WORK, shard_path
 from niicache_builder.lock import begun
 from niicache_builder.nifti import NiftiError, hash_files
 from niicache_builder.plan import Previous
+from niicache_builder.record import tuples
 from niicache_builder.resume import is_file_of
 from niicache_builder.work import layouts_of
 
@@ -71,7 +72,7 @@ def _slots(view: ClassView, cache: Cache) -> tuple[CaseFacts | None, ...]:
     columns = {column.name: view.column(column.name).tolist() for column in COLUMNS}
     slots: list[CaseFacts | None] = [None] * cache.manifest.classes[view.number].slots
     for i, row in enumerate(view.rows.tolist()):
-        slots[row] = CaseFacts(**{name: _tuples(values[i]) for name, values in columns.items()})
+        slots[row] = CaseFacts(**{name: tuples(values[i]) for name, values in columns.items()})
     return tuple(slots)
 
 
@@ -153,7 +154,3 @@ def refreshed(facts: CaseFacts, case: CaseScan) -> CaseFacts:
         label=(case.files.label or "") if label else "",
         label_mtime_ns=label.mtime_ns if label else 0,
     )
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

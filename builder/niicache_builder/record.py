@@ -96,10 +96,11 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
         return None
     counts = value["counts"]
     return CaseRecord(
-        facts=CaseFacts(**{name: _tuples(fact) for name, fact in value["facts"].items()}),
+        facts=CaseFacts(**{name: tuples(fact) for name, fact in value["facts"].items()}),
         counts=None if counts is None else {float(number): count for number, count in counts},
     )
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def tuples(value: Any) -> Any:
+    """Return nested lists, which JSON and numpy give, as the tuples that facts are made of."""
+    return tuple(map(tuples, value)) if isinstance(value, list) else value

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.format.names import IMAGE
+from niicache.format.names import IMAGE, LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,14 +52,10 @@ def _source_bytes(case: CaseScan, recipe: Recipe) -> int:
     """Return the bytes of a case's files, more where their voxels are stored wider."""
     pairs: dict[str, tuple[Header | None, ArrayLayout | None]] = {
         IMAGE: (case.image, recipe.image),
-        "label": (case.label, recipe.label),
+        LABEL: (case.label, recipe.label),
     }
     return sum(
-        int(header.size * max(1, _itemsize(layout.dtype) / _itemsize(header.dtype)))
+        int(header.size * max(1, np.dtype(layout.dtype).itemsize / np.dtype(header.dtype).itemsize))
         for header, layout in pairs.values()
         if header is not None and layout is not None
     )
-
-
-def _itemsize(dtype: str) -> int:
-    return np.dtype(dtype).itemsize

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from niicache.format.codec import one_thread
 from niicache.format.names import IMAGE, LABEL
@@ -16,7 +16,6 @@ from niicache_builder.shards import ShardWriter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from niicache.errors import Problem
     from niicache.format.manifest import ArrayLayout, FileEntry, Recipe
@@ -42,9 +41,9 @@ def layouts_of(recipe: Recipe) -> Mapping[str, ArrayLayout]:
 class _Step:
     """Fills one chunk's worth of cases after the other and hands each to the shard."""
 
-    def __init__(self, name: str, layout: ArrayLayout, path: Path, recipe: Recipe) -> None:
+    def __init__(self, name: str, writer: ShardWriter, layout: ArrayLayout, recipe: Recipe) -> None:
         self.name = name
-        self._writer = ShardWriter(path, layout)
+        self._writer = writer
         self._is_vector = name == LABEL and recipe.label_kind == "vector"
         self._mode = recipe.pad_mode
         self._cases = filled(layout)
@@ -74,18 +73,6 @@ class _Step:
         self._writer.write(self._cases)
         self._cases[...] = self._fill
         self._next = 0
-
-    def __enter__(self) -> Self:
-        self._writer.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer.__exit__(kind, error, trace)
 
 
 class _UnitFailedError(Exception):
@@ -120,10 +107,10 @@ def do_unit(
     try:
         with ExitStack() as stack:
             stack.enter_context(one_thread())
-            steps = [
-                stack.enter_context(_Step(name, layout, staged_path(work, unit.id, name), recipe))
-                for name, layout in layouts_of(recipe).items()
-            ]
+            steps = []
+            for name, layout in layouts_of(recipe).items():
+                writer = ShardWriter(staged_path(work, unit.id, name), layout)
+                steps.append(_Step(name, stack.enter_context(writer), layout, recipe))
             for case in unit.slots:
                 prepared = None
                 try:

@@ -652,6 +652,10 @@ def test_damaged_columns_and_checksums_come_back(started: tuple[Path, Path]) -> 
 # Problems.
 
 
+DEEP = (24, 16, 16)
+"""Images of noise large enough that a look at the header does not come to the end of the file."""
+
+
 def broken_crc(path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[-6] ^= 1  # in the CRC32 of the gzip trailer, RFC 1952
@@ -685,7 +689,6 @@ def test_stop_leaves_an_old_cache_as_it_is(started: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_what_only_voxels_show_is_said_at_once(tmp_path: Path, workers: int) -> None:
-    # Large enough that a look at the header does not come to the end of the file.
     source = masks(tmp_path / "s", {"a": 7, "b": 2}, shape=(24, 24, 24))
     bad = [
         source / "a" / "images" / "case001.nii.gz",
@@ -712,12 +715,13 @@ def test_skip_builds_the_rest_and_then_there_is_nothing_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bad cases anywhere: first, last, a whole shard of them, and the largest of all."""
-    source = masks(tmp_path / "s", {"a": 7, "b": 2})
+    source = masks(tmp_path / "s", {"a": 7, "b": 2}, shape=DEEP)
     bad = []
     for number in (6, 1, 5, 0, 3, 2):
         path = source / "a" / "images" / f"case{number:03}.nii.gz"
         broken_crc(path)
         bad.append(path)
+        assert plan_build(source, tmp_path / "new", BuildOptions()).problems == ()
         target = tmp_path / f"c{number}"
         built = build0(source, target, on_error="skip")
         whole(target)
@@ -746,7 +750,7 @@ def test_skip_builds_the_rest_and_then_there_is_nothing_to_do(
 
 def test_a_bad_case_at_the_end_of_its_class(tmp_path: Path) -> None:
     """Its slot is vacant, and the arrays end before it."""
-    source = masks(tmp_path / "s", {"a": 5})
+    source = masks(tmp_path / "s", {"a": 5}, shape=DEEP)
     build0(source, tmp_path / "good")
     *_, last = open_cache(tmp_path / "good")["a"].slot_names
     broken_crc(source / "a" / "images" / f"{last}.nii.gz")
@@ -757,7 +761,7 @@ def test_a_bad_case_at_the_end_of_its_class(tmp_path: Path) -> None:
 
 
 def test_skip_of_every_case_of_a_class(tmp_path: Path) -> None:
-    source = masks(tmp_path / "s", {"a": 2, "b": 1})
+    source = masks(tmp_path / "s", {"a": 2, "b": 1}, shape=DEEP)
     broken_crc(source / "b" / "images" / "case000.nii.gz")
     built = build0(source, tmp_path / "c", on_error="skip")
     assert [e.name for e in built.manifest.classes] == ["a"]

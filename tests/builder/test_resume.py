@@ -42,7 +42,11 @@ from niicache.errors import (
     NotACacheError,
     UncommittedError,
 )
+from niicache.format.manifest import ArrayLayout
 from niicache_builder import verify
+from niicache_builder.durable import write_file
+from niicache_builder.resume import is_file_of
+from niicache_builder.shards import ShardWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -370,6 +374,28 @@ def test_what_was_finished_is_not_done_again(
     assert small_shards == 3
 
 
+def test_two_writers_of_one_shard_do_not_mix(tmp_path: Path) -> None:
+    """A worker that outlived its parent for a moment, and the one that does its unit again."""
+    layout = ArrayLayout(
+        dtype="int16", shape=(8, 8, 1), chunk=(1, 8, 8, 1), shard_cases=3, fill=0, codec=None
+    )
+    cases = [np.full((1, 8, 8, 1), i, "<i2") for i in range(3)]
+    path = tmp_path / "unit.image"
+    with ShardWriter(path, layout) as late, ShardWriter(path, layout) as early:
+        late.write(cases[0])
+        for one in cases:
+            early.write(one)
+        entry = early.commit()
+        late.write(cases[1])
+        assert is_file_of(path, entry)
+        late.write(cases[2])
+        assert late.commit() == entry
+        assert is_file_of(path, entry)
+    assert list(tmp_path.iterdir()) == [path]
+    write_file(path, b"other", via=tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 # Real processes.
 
 PS = shutil.which("ps") or ""
@@ -386,9 +412,13 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, byte
     return source, tree(root / "c")
 
 
+# A shell starts what runs in the background deaf to Ctrl-C, and so everything below it.
+LISTENS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def start(*arguments: str | Path, before: str = SMALL_SHARDS) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command("build", *arguments, before=before),
+        command("build", *arguments, before=LISTENS + before),
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -64,6 +65,7 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> NoReturn:
     """
     try:
         code = action()
+        sys.stdout.flush()
     except NiicacheError as error:
         click.echo(f"error [{error.code}]: {error}", err=True)
         if as_json:
@@ -73,8 +75,8 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> NoReturn:
         click.echo("stopped; run the same command to go on", err=True)
         code = FAILED
     except BrokenPipeError:
-        # Whoever read the output went away, as `head` does; there is nobody left to tell.
-        sys.stderr.close()
+        # Whoever read the output went away, as `head` does. Python would try once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILED
     raise SystemExit(code)
 
