@@ -117,6 +117,8 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
             replacement=replacement,
             mix=mix,
         )
+        for view in self.cache:
+            view.label  # noqa: B018 - its checksums are read now, not in the first batch
         self._seed = seed
         self._batch_size = batch_size
         if collate_fn is not None and input_name is not None:
