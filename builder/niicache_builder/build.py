@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from niicache.errors import (
     DiskError,
     InterruptedBuildError,
-    OptionError,
     SourceError,
 )
 from niicache.format.names import WORK
@@ -26,8 +25,7 @@ from niicache_builder.previous import open_target, read_previous, unchanged_case
 from niicache_builder.progress import Progress, Silent
 from niicache_builder.resume import finished
 from niicache_builder.room import disk_bytes
-from niicache_builder.scan import Scan, scan, without_labels
-from niicache_builder.sources import NO_LAYOUT, find_cases
+from niicache_builder.scan import Scan, scan_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,38 +131,6 @@ def build(
         resumed=resumed,
         changed=changed,
     )
-
-
-def scan_source(
-    source: str | Path, target: str | Path, options: BuildOptions, progress: Progress
-) -> Scan:
-    """Recognise a source and read its headers.
-
-    Raises:
-        OptionError: The target lies in the source, or the other way round.
-    """
-    source = Path(source).expanduser()
-    one, other = source.resolve(), Path(target).resolve()
-    if one in {other, *other.parents} or other in one.parents:
-        raise OptionError(
-            f"target: got {target}, expected a folder apart from the source {source}; "
-            "a cache inside its source would be read as a class of it"
-        )
-    layout = find_cases(source)
-    if options.labels == "folder":
-        layout = without_labels(layout)
-    if layout.name != NO_LAYOUT:
-        progress.note(f"{layout.name} layout: {layout.reason}")
-    for text in layout.notes:
-        progress.note(text)
-    progress.begin("scan", len(layout.cases), "cases")
-    try:
-        found = scan(layout, progress.advance)
-    finally:
-        progress.end()
-    for text, paths in found.warnings.items():
-        progress.note(f"warning: {text} ({len(paths):,} files, the first is {paths[0]})")
-    return found
 
 
 def _manifest(cache: Cache | None) -> Manifest | None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from niicache.errors import OptionError
 from niicache_builder.nifti import Header, NiftiError, read_header
+from niicache_builder.sources import NO_LAYOUT, find_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from niicache.errors import Problem
     from niicache_builder.cases import CaseFiles, Layout
+    from niicache_builder.options import BuildOptions
+    from niicache_builder.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,3 +106,35 @@ def _warnings(cases: Iterable[CaseScan]) -> Mapping[str, tuple[str, ...]]:
                 kind = re.sub(r"[-+.\de]*\d", "#", text)
                 warnings.setdefault(kind, (text, []))[1].append(path or "")
     return {text: tuple(paths) for text, paths in warnings.values()}
+
+
+def scan_source(
+    source: str | Path, target: str | Path, options: BuildOptions, progress: Progress
+) -> Scan:
+    """Recognise a source and read its headers.
+
+    Raises:
+        OptionError: The target lies in the source, or the other way round.
+    """
+    source = Path(source).expanduser()
+    one, other = source.resolve(), Path(target).resolve()
+    if one in {other, *other.parents} or other in one.parents:
+        raise OptionError(
+            f"target: got {target}, expected a folder apart from the source {source}; "
+            "a cache inside its source would be read as a class of it"
+        )
+    layout = find_cases(source)
+    if options.labels == "folder":
+        layout = without_labels(layout)
+    if layout.name != NO_LAYOUT:
+        progress.note(f"{layout.name} layout: {layout.reason}")
+    for text in layout.notes:
+        progress.note(text)
+    progress.begin("scan", len(layout.cases), "cases")
+    try:
+        found = scan(layout, progress.advance)
+    finally:
+        progress.end()
+    for text, paths in found.warnings.items():
+        progress.note(f"warning: {text} ({len(paths):,} files, the first is {paths[0]})")
+    return found

@@ -169,7 +169,7 @@ def test_a_rebuild_that_fails_at_any_step(
 ) -> None:
     states = before_and_after
     counted = copy(states["cache"], tmp_path / "count")
-    for number in instants(states["new"], counted, 6 if once else 24):
+    for number in instants(states["new"], counted, 3 if once else 15):
         target = copy(states["cache"], tmp_path / f"{number}")
         reader = open_cache(target)
         failed = interrupted(states["new"], target, number, once=once)
@@ -211,7 +211,7 @@ def test_a_change_of_mind_after_an_interruption(
     """The source goes back to what it was, times included: nothing of the new one is left."""
     states = before_and_after
     counted = copy(states["cache"], tmp_path / "count")
-    for number in instants(states["new"], counted, 9):
+    for number in instants(states["new"], counted, 6):
         target = copy(states["cache"], tmp_path / f"{number}")
         assert interrupted(states["new"], target, number, once=False)
         build0(states["old"], target, **SHAPE)
