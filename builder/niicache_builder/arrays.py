@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from niicache.errors import OptionError
-from niicache.format.codec import MAX_CHUNK_BYTES, Blosc
+from niicache.format.codec import MAX_CHUNK_BYTES
 from niicache.format.manifest import ArrayLayout
+from niicache_builder.codecs import SMALL_BYTES, choose_codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from niicache.format.geometry import Shape
     from niicache_builder.nifti import Header
+    from niicache_builder.options import CodecName
 
-CHUNK_BYTES = 512 * 1024
-"""Decoded bytes of a chunk that are many enough to outweigh the cost of one read and few enough
+CHUNK_BYTES = 2 * SMALL_BYTES
+"""Decoded bytes of a chunk of many cases: enough to outweigh the cost of one read, and few enough
 to stay in a core's second-level cache."""
 
 WHOLE_CASE_BYTES = 8 * 1024 * 1024
-"""Cases up to this size are decoded whole; larger ones are cut into blocks of CHUNK_BYTES."""
+BLOCK_BYTES = 512 * 1024
+"""Cases up to the first are decoded whole; larger ones are cut into blocks of the second, half a
+chunk, because a patch reads more around it the larger they are."""
 
 SHARD_BYTES = 32 * 1024 * 1024
 SHARD_CASES = 256
@@ -55,7 +59,7 @@ def plan_layout(
     dtype: str,
     shape: Shape,
     fill: float,
-    codec: Blosc | None,
+    codec: CodecName,
     chunk: Shape | None = None,
 ) -> ArrayLayout:
     """Return the layout of an array.
@@ -64,7 +68,7 @@ def plan_layout(
         dtype: numpy name.
         shape: One padded case, channel last, or ``(k,)`` for a vector.
         fill: Value of padding; must be one of the dtype's.
-        codec: Compression.
+        codec: What the user said of compression.
         chunk: What the user asked for: cases, then maybe spatial extents. None plans it.
 
     Raises:
@@ -85,7 +89,7 @@ def plan_layout(
         chunk=full,
         shard_cases=max(1, cases // full[0]) * full[0],
         fill=_fill_of(dtype, fill),
-        codec=codec,
+        codec=choose_codec(codec, case_nbytes),
     )
 
 
@@ -98,7 +102,7 @@ def plan_chunk(shape: Shape, itemsize: int) -> Shape:
         return (1, *shape)
     *spatial, channels = shape
     # The root of a power falls just short of it in floating point: 262,144 ** (1 / 3) < 64.
-    edge = max(1, int((CHUNK_BYTES / itemsize / channels) ** (1 / len(spatial)) + 1e-9))
+    edge = max(1, int((BLOCK_BYTES / itemsize / channels) ** (1 / len(spatial)) + 1e-9))
     # Blocks of equal size, so that the last one of an axis is not a sliver.
     blocks = [-(-n // -(-n // edge)) for n in spatial]
     return (1, *blocks, channels)

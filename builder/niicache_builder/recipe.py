@@ -16,12 +16,13 @@ from niicache_builder.arrays import (
     stored_dtype,
 )
 from niicache_builder.axes import split_axes
-from niicache_builder.options import CODECS, BuildOptions
+from niicache_builder.codecs import codec_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from niicache.format.names import LabelKind
+    from niicache_builder.options import BuildOptions
     from niicache_builder.scan import CaseScan
 
 
@@ -34,6 +35,7 @@ class Decisions:
     shape: str
     dtype: str
     chunk: str
+    codec: str
 
 
 def make_recipe(
@@ -57,7 +59,6 @@ def make_recipe(
     spatial = padded_shape(shape for shape, _ in axes) if options.shape is None else options.shape
     images = [case.image for case in cases]
     dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
-    codec = CODECS[options.codec]
     if options.chunk is not None and len(options.chunk) not in {1, dims[0] + 1}:
         raise OptionError(
             f"chunk: got {options.chunk}, expected one number of cases, or 1 and the block of all "
@@ -67,7 +68,7 @@ def make_recipe(
         dtype=dtype,
         shape=(*spatial, axes[0][1]),
         fill=options.pad_value,
-        codec=codec,
+        codec=options.codec,
         chunk=options.chunk,
     )
     label = None
@@ -79,7 +80,7 @@ def make_recipe(
         else:
             shape, chunk = (math.prod(labels[0].shape),), None
         label = plan_layout(
-            dtype=stored_dtype(labels), shape=shape, fill=0, codec=codec, chunk=chunk
+            dtype=stored_dtype(labels), shape=shape, fill=0, codec=options.codec, chunk=chunk
         )
         image, label = same_shards(image, label)
     recipe = Recipe(
@@ -95,6 +96,7 @@ def make_recipe(
         shape="as --shape says" if options.shape else "the largest case; a larger one moves all",
         dtype="as --dtype says" if options.dtype != "auto" else _dtype_reason(cases),
         chunk=chunk_reason(image, options.chunk),
+        codec=codec_reason(options.codec, image, label),
     )
 
 

@@ -15,6 +15,7 @@ from niicache.errors import OptionError
 from niicache.format.codec import MAX_CHUNK_BYTES
 from niicache.format.geometry import chunk_boxes
 from niicache_builder.arrays import (
+    BLOCK_BYTES,
     CHUNK_BYTES,
     SHARD_BYTES,
     SHARD_CASES,
@@ -26,7 +27,7 @@ from niicache_builder.arrays import (
     same_shards,
     stored_dtype,
 )
-from niicache_builder.options import CODECS, DTYPES, BuildOptions
+from niicache_builder.options import DTYPES, BuildOptions
 from niicache_builder.plan import make_plan
 
 SPATIAL = st.one_of(
@@ -38,7 +39,7 @@ DTYPE = st.sampled_from(DTYPES)
 
 
 def layout(shape: tuple[int, ...], dtype: str, chunk: tuple[int, ...] | None = None) -> object:
-    return plan_layout(dtype=dtype, shape=shape, fill=0, codec=CODECS["fast"], chunk=chunk)
+    return plan_layout(dtype=dtype, shape=shape, fill=0, codec="fast", chunk=chunk)
 
 
 @given(CASES, DTYPE)
@@ -57,7 +58,7 @@ def test_planned_chunks_have_a_sensible_size(shape: tuple[int, ...], dtype: str)
         assert one.chunk == (1, *shape)
     else:
         assert one.chunk[0] == 1
-        assert one.chunk_nbytes <= CHUNK_BYTES
+        assert one.chunk_nbytes <= BLOCK_BYTES
         assert one.blocks > 1
 
 
@@ -82,8 +83,8 @@ def test_blocks_tile_a_case_once(shape: tuple[int, ...], dtype: str) -> None:
 @pytest.mark.parametrize(
     ("shape", "itemsize", "chunk"),
     [
-        ((64, 64, 3), 2, (16, 64, 64, 3)),
-        ((64, 64, 64, 1), 2, (1, 64, 64, 64, 1)),
+        ((64, 64, 3), 2, (32, 64, 64, 3)),
+        ((64, 64, 64, 1), 2, (2, 64, 64, 64, 1)),
         ((128, 128, 128, 1), 2, (1, 128, 128, 128, 1)),
         ((256, 256, 256, 1), 2, (1, 64, 64, 64, 1)),
         ((240, 240, 155, 1), 2, (1, 60, 60, 52, 1)),
@@ -202,12 +203,12 @@ def test_a_padding_value_is_one_of_the_dtype_or_refused(dtype: str, fill: float)
         info = np.iinfo(kind)
         fits = fill == int(fill) and info.min <= fill <= info.max
     if fits:
-        one = plan_layout(dtype=dtype, shape=(4, 4, 1), fill=fill, codec=None)
+        one = plan_layout(dtype=dtype, shape=(4, 4, 1), fill=fill, codec="none")
         assert one.fill == fill
         assert isinstance(one.fill, float if kind.kind == "f" else int)
     else:
         with pytest.raises(OptionError, match="pad_value"):
-            plan_layout(dtype=dtype, shape=(4, 4, 1), fill=fill, codec=None)
+            plan_layout(dtype=dtype, shape=(4, 4, 1), fill=fill, codec="none")
 
 
 def test_a_chunk_that_blosc_cannot_take_is_refused() -> None:
@@ -224,7 +225,7 @@ def test_a_chunk_is_never_longer_than_the_case() -> None:
     ("shape", "chosen", "words"),
     [
         ((4, 4, 1), (3,), "as --chunk says"),
-        ((64, 64, 3), None, "24,576 bytes: 16 are read at once"),
+        ((64, 64, 3), None, "24,576 bytes: 32 are read at once"),
         ((128, 128, 128, 1), None, "4,194,304 bytes: one is read at once"),
         ((256, 256, 256, 1), None, "33,554,432 bytes: read in 64 blocks"),
     ],

@@ -34,7 +34,7 @@ from niicache_builder.report.plan import plan_json, plan_text
     type=click.Choice(tuple(CODECS)),
     default="balanced",
     show_default=True,
-    help="Compression: fast to build, balanced, small on disk, or none.",
+    help="Compression: fast to build, balanced by the size of a case, small on disk, or none.",
 )
 @click.option("--chunk", callback=sizes, help="Cases in a chunk, or 1 and its block. [planned]")
 @click.option(

@@ -30,6 +30,7 @@ def plan_text(plan: Plan) -> str:
         lines.append(
             f"label    {recipe.label.shape} {recipe.label.dtype}, {_layout_text(recipe.label)}"
         )
+    lines.append(f"codec    {why.codec}")
     for name, slots in plan.slots.items():
         cases = sum(map(bool, slots))
         shards = -(-len(slots) // recipe.image.shard_cases)

@@ -1,0 +1,41 @@
+"""Which compression an array gets. Pure.
+
+lz4hc reads 1.2 to 2 times as fast as lz4 and is 8 to 13 % smaller, but encodes 60 to 120 MB/s
+where lz4 does more than 1,000. Small cases do not feel that: a build of them waits for opening
+files. Volumes would: they are inflated at 800 MB/s and more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from niicache_builder.options import CODECS, CodecName
+
+if TYPE_CHECKING:
+    from niicache.format.codec import Blosc
+    from niicache.format.manifest import ArrayLayout
+
+SMALL_BYTES = 512 * 1024
+"""Cases up to this size are encoded slowly to be read fast: some milliseconds a case at most."""
+
+
+def choose_codec(name: CodecName, case_nbytes: int) -> Blosc | None:
+    """Return the compression of an array.
+
+    Args:
+        name: What the user said.
+        case_nbytes: Bytes of one decoded, padded case.
+    """
+    return CODECS["fast" if name == "balanced" and case_nbytes > SMALL_BYTES else name]
+
+
+def codec_reason(name: CodecName, image: ArrayLayout, label: ArrayLayout | None) -> str:
+    """Return why images and labels are compressed as they are, for the user."""
+    if name != "balanced":
+        return f"as --codec {name} says"
+    small = [one.case_nbytes <= SMALL_BYTES for one in (image, label) if one is not None]
+    if all(small):
+        return "balanced: cases are small, so encoding may take its time to make reading fast"
+    if not any(small):
+        return "balanced: cases are large, so encoding has to keep up with gunzip"
+    return "balanced: quick to encode where a case is large, quick to read where it is small"
