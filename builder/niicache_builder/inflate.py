@@ -10,7 +10,9 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from io import FileIO
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from isal import isal_zlib
@@ -50,13 +52,15 @@ class OpenFile:
     """A file that is open for reading, not gone further than its first bytes.
 
     Attributes:
-        handle: At position 0.
+        handle: After ``first``, without a buffer: what is read is large, or all that is wanted.
+        first: The first bytes, so that a peek at a header costs one read.
         size: Bytes on disk.
         mtime_ns: Time of the last change, nanoseconds since the epoch.
         gzipped: Whether the file is a gzip stream, by its first bytes.
     """
 
-    handle: BinaryIO
+    handle: FileIO
+    first: bytes
     size: int
     mtime_ns: int
     gzipped: bool
@@ -67,7 +71,7 @@ class OpenFile:
         Raises:
             NiftiError: ``gzip-damaged`` or ``truncated`` within the bytes that were needed.
         """
-        raw = (self.handle.read(_PEEK) for _ in range(_PEEKS))
+        raw = islice(chain([self.first], self._read(_PEEK)), _PEEKS)
         head = b""
         for piece in _inflate(raw, count) if self.gzipped else raw:
             head += piece
@@ -89,8 +93,13 @@ class OpenFile:
 
     def raw(self, digest: Digest) -> Iterator[bytes]:
         """Yield every byte as it is on disk, after ``digest`` was told."""
-        while chunk := self.handle.read(PIECE):
+        # Memory for a piece is taken before it is read: a small file needs no large one.
+        for chunk in chain([self.first], self._read(max(_PEEK, min(PIECE, self.size)))):
             digest.update(chunk)
+            yield chunk
+
+    def _read(self, count: int) -> Iterator[bytes]:
+        while chunk := self.handle.read(count):
             yield chunk
 
 
@@ -103,15 +112,18 @@ def opened(path: Path) -> Iterator[OpenFile]:
             ``html-page``, ``gzip-named-plain`` or ``plain-named-gz``.
     """
     try:
-        # A named pipe would block for ever where it is opened, so this comes first.
-        if not _is_regular(path):
-            raise NiftiError("unreadable", "no regular file", "a file", "check the path")
-        with path.open("rb") as handle:
+        with _file(path) as handle:
             found = os.fstat(handle.fileno())
-            gzipped = _sniff(handle.read(_SNIFF), path.name.lower().endswith(".gz"))
-            handle.seek(0)
+            if not stat.S_ISREG(found.st_mode):
+                raise _irregular()
+            first = handle.read(_PEEK)
+            gzipped = _sniff(first[:_SNIFF], path.name.lower().endswith(".gz"))
             yield OpenFile(
-                handle=handle, size=found.st_size, mtime_ns=found.st_mtime_ns, gzipped=gzipped
+                handle=handle,
+                first=first,
+                size=found.st_size,
+                mtime_ns=found.st_mtime_ns,
+                gzipped=gzipped,
             )
     except OSError as error:
         got = f"{path.name}: {error.strerror or type(error).__name__}"
@@ -146,11 +158,19 @@ def fill(pieces: Iterable[bytes], promised: int) -> NDArray[np.uint8]:
     return buffer
 
 
-def _is_regular(path: Path) -> bool:
+def _file(path: Path) -> FileIO:
+    def without_waiting(name: str, flags: int) -> int:
+        # A named pipe would keep whoever opens it waiting for a writer.
+        return os.open(name, flags | os.O_NONBLOCK)
+
     try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except ValueError:  # a zero byte in the name
-        return False
+        return FileIO(path, opener=without_waiting)
+    except (IsADirectoryError, ValueError) as error:  # a zero byte in the name
+        raise _irregular() from error
+
+
+def _irregular() -> NiftiError:
+    return NiftiError("unreadable", "no regular file", "a file", "check the path")
 
 
 def _sniff(first: bytes, named_gz: bool) -> bool:  # noqa: FBT001 - one private caller

@@ -12,8 +12,9 @@ import hashlib
 import logging
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
@@ -182,8 +183,14 @@ def _gather(pieces: Iterator[bytes]) -> bytes:
 
 def _parse(head: bytes, *, paired: bool) -> _Parsed:
     version, order = frame_of(head, paired=paired)
-    kind, count = (Nifti1Header, 348) if version == 1 else (Nifti2Header, HEAD)
-    record = kind(head[:count], endianness=order, check=False)
+    return _parse_record(head[: HEAD if version > 1 else 348], version, order, paired=paired)
+
+
+@lru_cache(maxsize=1024)
+def _parse_record(head: bytes, version: int, order: Literal["<", ">"], *, paired: bool) -> _Parsed:
+    """Parse a header whose frame is known; the files of a data set often share one."""
+    kind = Nifti1Header if version == 1 else Nifti2Header
+    record = kind(head, endianness=order, check=False)
     dims = dims_of(record)
     stored = dtype_of(record, order)
     offset = offset_of(record, version, paired=paired)
