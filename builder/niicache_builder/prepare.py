@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -142,6 +142,11 @@ def spatial_of(shape: Shape) -> Shape:
 
 
 def filled(layout: ArrayLayout) -> np.ndarray:
-    """Return a chunk's worth of whole cases, all padding: ``(cases, *shape)``, little-endian."""
+    """Return a chunk's worth of whole cases, all padding: ``(cases, *shape)``, little-endian.
+
+    Cases that are cut into blocks lie in memory as in a NIfTI file, x fastest. Turning them around
+    block by block, when they are cut, stays in the processor's cache; case by case it does not.
+    """
     dtype = np.dtype(layout.dtype).newbyteorder("<")
-    return np.full((layout.chunk[0], *layout.shape), layout.fill, dtype)
+    order: Literal["C", "F"] = "C" if layout.blocks == 1 else "F"
+    return np.full((layout.chunk[0], *layout.shape), layout.fill, dtype, order=order)

@@ -45,20 +45,19 @@ class ShardWriter:
         """Append a chunk's worth of cases.
 
         Args:
-            cases: ``(chunk[0], *shape)``, C-contiguous, of the layout's dtype.
+            cases: ``(chunk[0], *shape)`` of the layout's dtype; C-contiguous unless they are cut
+                into blocks.
         """
-        dtype = cases.dtype
+        if self._layout.blocks == 1:
+            self._encode(cases)
+            return
+        block = np.empty(self._layout.chunk, cases.dtype)
         for box in chunk_boxes(self._layout.shape, self._layout.chunk[1:]):
-            if self._layout.blocks == 1:
-                block = cases
-            else:
-                block = np.full(self._layout.chunk, self._layout.fill, dtype)
-                inside = tuple(slice(0, n) for n in box.shape)
-                block[(slice(None), *inside)] = cases[(slice(None), *box.slices)]
-            data = encode(block, self._layout.codec)
-            self.crcs.append(stored_crc(data))
-            self._extents.append((self._size, len(data)))
-            self._append(data)
+            if box.shape != block.shape[1:]:
+                block[...] = self._layout.fill
+            inside = tuple(slice(0, n) for n in box.shape)
+            block[(slice(None), *inside)] = cases[(slice(None), *box.slices)]
+            self._encode(block)
 
     def commit(self) -> FileEntry:
         """Write the index, make the file durable and give it its name."""
@@ -82,6 +81,12 @@ class ShardWriter:
         self._file.close()
         if error is not None:
             self._partial.unlink(missing_ok=True)
+
+    def _encode(self, chunk: np.ndarray) -> None:
+        data = encode(chunk, self._layout.codec)
+        self.crcs.append(stored_crc(data))
+        self._extents.append((self._size, len(data)))
+        self._append(data)
 
     def _append(self, data: bytes) -> None:
         self._file.write(data)

@@ -55,10 +55,13 @@ class _Step:
         voxels = None
         if prepared is not None:
             voxels = prepared.image if self.name == IMAGE else prepared.label
+        slot = self._cases[self._next]
+        if voxels is None or voxels.shape != slot.shape:
+            slot[...] = self._fill
         if voxels is not None and self._is_vector:
-            self._cases[self._next] = voxels
+            slot[...] = voxels
         elif voxels is not None:
-            place(voxels, self._cases[self._next], self._mode)
+            place(voxels, slot, self._mode)
         self._next += 1
         if self._next == len(self._cases):
             self._flush()
@@ -66,12 +69,12 @@ class _Step:
     def finish(self) -> tuple[FileEntry, tuple[int, ...]]:
         """Write what is left, and make the shard durable."""
         if self._next:
+            self._cases[self._next :] = self._fill
             self._flush()
         return self._writer.commit(), tuple(self._writer.crcs)
 
     def _flush(self) -> None:
         self._writer.write(self._cases)
-        self._cases[...] = self._fill
         self._next = 0
 
 
