@@ -23,7 +23,6 @@ from niicache_builder.previous import refreshed
 from niicache_builder.record import CaseRecord, UnitResult, unit_key
 from niicache_builder.report.skipped import skipped_csv
 from niicache_builder.statistics import MAX_LABEL_VALUES
-from niicache_builder.tables import ClassTable, metadata_files
 from niicache_builder.work import layouts_of, staged_path
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from niicache.cache import Cache
     from niicache.format.facts import CaseFacts
+    from niicache_builder.tables import ClassTable
     from niicache_builder.unit import Unit
 
 README_TEXT = """This folder is a cache of training images, written by niicache.
@@ -75,6 +75,9 @@ def assemble(
     Raises:
         SourceError: Not one case could be read.
     """
+    # zarr takes a quarter of a second to load: workers need not, nor what ends before this.
+    from niicache_builder.tables import metadata_files
+
     recipe = plan.recipe
     classes = _classes(plan, results, old)
     failures = sorted(problem for result in results.values() for problem in result.failures)
@@ -173,6 +176,8 @@ def _chunks_of(index: int, layout: ArrayLayout) -> slice:
 
 
 def _table(one: _Class, recipe: Recipe, values: tuple[float, ...]) -> ClassTable:
+    from niicache_builder.tables import ClassTable
+
     crcs: dict[str, list[int]] = {}
     for array, layout in layouts_of(recipe).items():
         needed = -(-len(one.records) // layout.chunk[0]) * layout.blocks

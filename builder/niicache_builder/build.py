@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import threading
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from niicache.format.names import WORK
 from niicache_builder.assemble import assemble
 from niicache_builder.commit import clean_up, commit
 from niicache_builder.durable import make_folder
-from niicache_builder.executors import run_units
+from niicache_builder.executors import ready_workers, run_units
 from niicache_builder.lock import hold
 from niicache_builder.options import BuildOptions, default_workers
 from niicache_builder.plan import Plan, make_plan
@@ -108,7 +110,10 @@ def build(
     options = options or BuildOptions()
     progress = progress or Silent()
     target = Path(target).expanduser()
+    workers = default_workers() if options.workers is None else options.workers
     with _said_by(target):
+        if workers:
+            ready_workers()
         # Everything that can be refused is refused before the target is touched.
         found = scan_source(source, target, options, progress)
         before = open_target(target)
@@ -120,7 +125,9 @@ def build(
                 # Another build came in between: it may have seen a newer source than this one.
                 found = scan_source(source, target, options, progress)
                 plan = _plan(found, options, old)
-            results, resumed = _execute(plan, target, options, progress)
+            results, resumed = _execute(
+                plan, target, workers, skip=options.on_error == "skip", progress=progress
+            )
             contents = assemble(plan, target, results, old)
             changed = commit(target, contents, _manifest(old))
             clean_up(target)
@@ -146,11 +153,10 @@ def _plan(found: Scan, options: BuildOptions, old: Cache | None) -> Plan:
 
 
 def _execute(
-    plan: Plan, target: Path, options: BuildOptions, progress: Progress
+    plan: Plan, target: Path, workers: int, *, skip: bool, progress: Progress
 ) -> tuple[Mapping[str, UnitResult], int]:
     """Return the result of every unit to do, and how many an earlier run had finished."""
     work = target / WORK
-    skip = options.on_error == "skip"
     results: dict[str, UnitResult] = {}
     for unit in plan.todo:
         result = finished(unit, plan, target)
@@ -161,6 +167,8 @@ def _execute(
     if not todo:
         return results, resumed
     make_folder(work)
+    # The parent has little to do now, and will need this.
+    threading.Thread(target=import_module, args=("niicache_builder.tables",)).start()
     progress.begin("build", sum(unit.cases for unit in todo), "cases")
     try:
         for result in run_units(
@@ -168,7 +176,7 @@ def _execute(
             plan.recipe,
             plan.scan.layout.root,
             work,
-            workers=default_workers() if options.workers is None else options.workers,
+            workers=workers,
             skip=skip,
             progress=progress,
         ):

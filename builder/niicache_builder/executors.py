@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import WorkerDiedError
@@ -18,6 +21,7 @@ from niicache_builder.work import do_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from multiprocessing.context import BaseContext
     from pathlib import Path
 
     from niicache.format.manifest import Recipe
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from niicache_builder.record import UnitResult
     from niicache_builder.unit import Unit
 
+PRELOADED = "niicache_builder.work"
 BEAT_SECONDS = 0.25
 SHOWN_CASES = 3
 
@@ -60,7 +65,8 @@ def run_units(
         for unit in units:
             yield task(unit, advance=partial(progress.advance, 1))
         return
-    pool, shared, pending = _start(task, units, workers)
+    # The longest first: else one worker may begin with it when the others are done.
+    pool, shared, pending = _start(task, sorted(units, key=_size, reverse=True), workers)
     seen = 0
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -76,6 +82,39 @@ def run_units(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def ready_workers() -> BaseContext:
+    """Return how workers are started; what they all need is loaded from the first call on.
+
+    On Linux workers are forked off a process that has loaded it, which takes half a second and can
+    be had while the source is scanned. That process runs nothing else and has no threads of ours.
+    """
+    # Elsewhere libraries of the system do not outlive a fork.
+    if sys.platform == "linux":
+        # The path of a socket below TMPDIR may be too long.
+        with contextlib.suppress(OSError), _deaf():
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload([PRELOADED])
+            forkserver.ensure_running()
+            return context
+    return multiprocessing.get_context("spawn")
+
+
+def _size(unit: Unit) -> int:
+    return unit.nbytes
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Block Ctrl-C, here and for good in every process that is started."""
+    # Started here, because multiprocessing unblocks SIGINT where it starts this for itself.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(
     task: partial[UnitResult], units: Sequence[Unit], workers: int
 ) -> tuple[ProcessPoolExecutor, _Shared, dict[Future[UnitResult], Unit]]:
@@ -85,7 +124,7 @@ def _start(
     workers inherit the block, and the parent cannot be torn out of starting them, which would
     leave it waiting for ever for a worker that is half there.
     """
-    context = multiprocessing.get_context("spawn")
+    context = ready_workers()
     # Before the block: the first of these starts multiprocessing's tracker, which unblocks SIGINT.
     shared = _Shared(
         done=context.Value("q", 0),

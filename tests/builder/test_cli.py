@@ -28,8 +28,9 @@ from click.testing import CliRunner, Result
 
 from niicache import __version__
 from niicache.cache import open_cache
+from niicache_builder.cli.bar import Bar
 from niicache_builder.cli.main import build_cache, main
-from niicache_builder.cli.progress import Bar, Heartbeat, watch
+from niicache_builder.cli.progress import Heartbeat, watch
 from niicache_builder.lock import hold
 
 if TYPE_CHECKING:

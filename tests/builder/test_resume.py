@@ -469,6 +469,19 @@ def children_of(pid: int) -> set[int]:
     return set(map(int, found.stdout.split()))
 
 
+def _command_line(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+def workers_of(pid: int) -> set[int]:
+    """Return the workers of a build: forked off a server, or started by the build itself."""
+    children = {one: _command_line(one) for one in children_of(pid)}
+    servers = (children_of(one) for one, words in children.items() if "forkserver" in words)
+    return {one for one, words in children.items() if "spawn_main" in words}.union(*servers)
+
+
 def _is_alive(pid: int) -> bool:
     """Return whether a process runs; one that nobody has buried yet does not."""
     found = subprocess.run(
@@ -484,7 +497,7 @@ def test_workers_do_not_outlive_their_parent(
     source, expected = many
     process = start(source, tmp_path / "c", "--workers", "2")
     await_work(process, tmp_path / "c", shards=3)
-    children = children_of(process.pid)
+    children = children_of(process.pid) | workers_of(process.pid)
     assert process.poll() is None
     process.kill()
     # Workers that live on would keep these open for ever.
@@ -529,8 +542,8 @@ def test_a_worker_that_is_killed_is_named(
     target = tmp_path / "c"
     process = start(source, target, "--workers", "2")
     await_work(process, target, shards=1)
-    victims = [pid for pid in children_of(process.pid) if "spawn_main" in _command_line(pid)]
-    os.kill(victims[0], signal.SIGKILL)
+    victims = workers_of(process.pid)
+    os.kill(victims.pop(), signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert out == ""
@@ -540,12 +553,6 @@ def test_a_worker_that_is_killed_is_named(
     done = run("build", source, target, "--workers", "2", before=SMALL_SHARDS)
     assert done.returncode == 0
     assert tree(target) == expected
-
-
-def _command_line(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    return ""
 
 
 SLOW = """

@@ -4,53 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import rich.progress as bars
-from rich.console import Console
+if TYPE_CHECKING:
+    from niicache_builder.progress import Progress
 
 BEAT_SECONDS: Final = 5.0
-
-
-class Bar:
-    """A bar with rate and remaining time."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar: bars.Progress | None = None
-        self._task = bars.TaskID(0)
-
-    def note(self, text: str) -> None:
-        """Print a line."""
-        self._console.print(text, highlight=False, markup=False)
-
-    def begin(self, what: str, total: int, unit: str) -> None:
-        """Show the bar."""
-        amount: list[bars.ProgressColumn] = (
-            [bars.DownloadColumn(), bars.TransferSpeedColumn()]
-            if unit == "bytes"
-            else [bars.MofNCompleteColumn(), _Rate(unit)]
-        )
-        self._bar = bars.Progress(
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(),
-            *amount,
-            bars.TimeRemainingColumn(),
-            console=self._console,
-        )
-        self._bar.start()
-        self._task = self._bar.add_task(what, total=total)
-
-    def advance(self, count: int) -> None:
-        """Move the bar."""
-        if self._bar is not None and count:
-            self._bar.advance(self._task, count)
-
-    def end(self) -> None:
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.stop()
-        self._bar = None
 
 
 class Heartbeat:
@@ -90,18 +49,10 @@ class Heartbeat:
             self.note(f"{self._what}: {self._done:,} of {self._total:,} {self._unit}")
 
 
-class _Rate(bars.ProgressColumn):
-    """Units a second."""
-
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self._unit = unit
-
-    def render(self, task: bars.Task) -> str:
-        """Return the column's text."""
-        return f"{task.speed or 0:,.0f} {self._unit}/s"
-
-
-def watch() -> Bar | Heartbeat:
+def watch() -> Progress:
     """Return what suits stderr."""
-    return Bar() if sys.stderr.isatty() else Heartbeat()
+    if not sys.stderr.isatty():
+        return Heartbeat()
+    from niicache_builder.cli.bar import Bar
+
+    return Bar()

@@ -8,7 +8,6 @@ import click
 
 from niicache_builder import stats
 from niicache_builder.cli.exits import DONE, HELP, guarded
-from niicache_builder.report.statistics import print_stats
 
 
 @click.command("stats", epilog=HELP)
@@ -22,6 +21,8 @@ def stats_command(*, cache: str, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(found.to_json(), indent=1))
         else:
+            from niicache_builder.report.statistics import print_stats
+
             print_stats(found)
         return DONE
 
