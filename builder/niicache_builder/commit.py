@@ -23,7 +23,14 @@ from niicache.files import retired
 from niicache.format.manifest import FileEntry, Manifest
 from niicache.format.names import RETIRED, ROOT, WORK
 from niicache.format.root import pack_root
-from niicache_builder.durable import make_folder, sync_folder, write_file
+from niicache_builder.durable import (
+    make_folder,
+    make_folders,
+    sync_folder,
+    sync_folders,
+    write_file,
+    write_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,13 +91,11 @@ def commit(target: Path, contents: Contents, old: Manifest | None) -> bool:
     for path in gone:
         (target / path).unlink(missing_ok=True)
         _remove_empty_folders(target, path)
+    make_folders((target / path).parent for path in (*contents.staged, *fresh))
     for path, staged in contents.staged.items():
-        make_folder((target / path).parent)
         staged.replace(target / path)
-        sync_folder((target / path).parent)
-    for path, data in fresh.items():
-        make_folder((target / path).parent)
-        write_file(target / path, data, via=work)
+    sync_folders((target / path).parent for path in contents.staged)
+    write_files({target / path: data for path, data in fresh.items()}, via=work)
     write_file(target / ROOT, root, via=work)
     return True
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+SYNCS_AT_ONCE = 8
 
 
 def partial_name(path: Path) -> Path:
@@ -27,12 +32,37 @@ def write_file(path: Path, data: bytes, *, via: Path | None = None) -> None:
         via: Folder for the temporary name, on the same file system; beside ``path`` if None.
     """
     partial = partial_name((path.parent if via is None else via) / path.name)
-    with partial.open("wb") as file:
+    _write(partial, data)
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def write_files(files: Mapping[Path, bytes], *, via: Path) -> None:
+    """Do the same with many files, none of which has to come before another.
+
+    Args:
+        files: Path to content. The folders are there.
+        via: Folder for the temporary names, on the same file system.
+    """
+    partials = {path: partial_name(via / path.name) for path in files}
+    _all_at_once(lambda path: _write(partials[path], files[path]), files)
+    for path, partial in partials.items():
+        partial.replace(path)
+    sync_folders(path.parent for path in files)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
+
+
+def _all_at_once(action: Callable[[Path], None], paths: Iterable[Path]) -> None:
+    """Do what mostly waits for the disk to many paths: it writes down several syncs in one go."""
+    with ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:
+        for done in [threads.submit(action, path) for path in paths]:
+            done.result()
 
 
 def sync_folder(path: Path) -> None:
@@ -44,10 +74,24 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
+def sync_folders(paths: Iterable[Path]) -> None:
+    """Make the names in many folders durable, each folder once."""
+    _all_at_once(sync_folder, dict.fromkeys(paths))
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its parents, and make their names durable."""
-    if path.is_dir():
-        return
-    make_folder(path.parent)
-    path.mkdir(exist_ok=True)
-    sync_folder(path.parent)
+    make_folders([path])
+
+
+def make_folders(paths: Iterable[Path]) -> None:
+    """Make folders and their parents, and make their names durable."""
+    missing = {
+        folder
+        for path in paths
+        for folder in itertools.takewhile(lambda one: not one.is_dir(), (path, *path.parents))
+    }
+    # Parents first: they are the shorter ones.
+    for folder in sorted(missing, key=lambda one: len(one.parts)):
+        folder.mkdir(exist_ok=True)
+    sync_folders(folder.parent for folder in missing)
