@@ -26,7 +26,7 @@ from niicache_builder.statistics import MAX_LABEL_VALUES
 from niicache_builder.work import layouts_of, staged_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from niicache.cache import Cache
@@ -83,7 +83,7 @@ def assemble(
     failures = sorted(problem for result in results.values() for problem in result.failures)
     if not classes:
         raise SourceError(failures)
-    skipped = sorted((*plan.skipped, *(_failed(problem, plan) for problem in failures)))
+    skipped = sorted((*plan.skipped, *_failed(failures, plan)))
     values = _label_values(classes)
     document, small = metadata_files(
         recipe, [_table(one, recipe, values) for one in classes], len(values)
@@ -137,7 +137,7 @@ def _reused(unit: Unit, plan: Plan, old: Cache | None) -> UnitResult:
     if old is None or plan.previous is None:
         raise AssertionError(f"{unit.class_name}/{unit.index} is neither done nor there")
     size = plan.recipe.image.shard_cases
-    facts = plan.previous.slots[unit.class_name][unit.index * size :]
+    facts = plan.previous.slots[unit.class_name][unit.index * size : (unit.index + 1) * size]
     values = old.manifest.label_values
     records = tuple(
         None
@@ -211,9 +211,10 @@ def _label_values(classes: Iterable[_Class]) -> tuple[float, ...]:
     return tuple(sorted(values)) if len(values) <= MAX_LABEL_VALUES else ()
 
 
-def _failed(problem: Problem, plan: Plan) -> SkippedCase:
-    stamps = {case.identity: case.stamp for case in plan.scan.cases}
-    size, mtime_ns = stamps[problem.class_name, problem.case]
-    if problem.code in PASSING:
-        size, mtime_ns = 0, 0
-    return replace(skipped_case(problem), size=size, mtime_ns=mtime_ns)
+def _failed(problems: Sequence[Problem], plan: Plan) -> Iterator[SkippedCase]:
+    stamps = {case.identity: case.stamp for case in plan.scan.cases} if problems else {}
+    for problem in problems:
+        size, mtime_ns = stamps[problem.class_name, problem.case]
+        if problem.code in PASSING:
+            size, mtime_ns = 0, 0
+        yield replace(skipped_case(problem), size=size, mtime_ns=mtime_ns)
