@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,14 @@ import numpy as np
 from niicache.format.facts import PERCENTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 HISTOGRAM_BITS = 16
 HISTOGRAM_BLOCK = 2**17
 """Voxels counted at a time: numpy's copy of them in 64 bits stays in the processor's cache."""
+
+FEW_VOXELS = 4096
+"""So many are sorted sooner than counted."""
 
 SAMPLE = 20_000
 MAX_LABEL_VALUES = 256
@@ -40,26 +44,34 @@ class ChannelStatistics:
 def channel_statistics(voxels: np.ndarray) -> ChannelStatistics:
     """Return the statistics of an array of any shape and real dtype."""
     flat = voxels.reshape(-1, order="A") if voxels.flags.forc else voxels.ravel()
-    if _has_few_values(flat.dtype):
+    if _has_few_values(flat.dtype) and flat.size > FEW_VOXELS:
         return _from_histogram(flat)
     finite = flat if flat.dtype.kind in "iu" else flat[np.isfinite(flat)]
     if not finite.size:
         return _empty(flat.size)
-    mean = finite.mean(dtype=np.float64)
     floor, ceil, between = _ranks(finite.size)
-    held = np.partition(finite, sorted({*floor.tolist(), *ceil.tolist()}))
+    held = _ordered(finite, (0, *floor.tolist(), *ceil.tolist(), finite.size - 1))
     # In float64: half precision overflows, and so does a difference of integers.
     lower, upper = held[floor].astype(np.float64), held[ceil].astype(np.float64)
+    wide = held.astype(np.float64)
+    mean = wide.sum() / wide.size
+    wide -= mean
     return ChannelStatistics(
         nonfinite=int(flat.size - finite.size),
-        minimum=float(finite.min()),
-        maximum=float(finite.max()),
+        minimum=float(held[0]),
+        maximum=float(held[-1]),
         mean=float(mean),
-        std=float(finite.std(dtype=np.float64, mean=mean)),
+        std=float(np.square(wide, out=wide).sum() / wide.size) ** 0.5,
         percentiles=tuple((lower + (upper - lower) * between).tolist()),
     )
 
 
+def _ordered(values: np.ndarray, ranks: Iterable[int]) -> np.ndarray:
+    """Return values of which those at some ranks are where sorting would put them."""
+    return np.sort(values) if values.size <= FEW_VOXELS else np.partition(values, sorted({*ranks}))
+
+
+@lru_cache(maxsize=64)
 def _ranks(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the ranks around each percentile, and how far it lies from the lower, 0 to 1."""
     ranks = _SHARES * (size - 1)
@@ -84,8 +96,9 @@ def _from_histogram(flat: np.ndarray) -> ChannelStatistics:
     counts = _histogram(flat, low, high)
     values = np.arange(low, high + 1, dtype=np.float64)
     weights = counts.astype(np.float64)
-    mean = float(values @ weights) / flat.size
-    variance = float(np.square(values - mean) @ weights) / flat.size
+    # No product of matrices: its sum depends on how many threads the library has.
+    mean = float((values * weights).sum()) / flat.size
+    variance = float((np.square(values - mean) * weights).sum()) / flat.size
     floor, ceil, between = _ranks(flat.size)
     # From a rank to the value that holds it: the first that so many voxels do not lie below.
     at = np.searchsorted(np.cumsum(counts), (floor, ceil), side="right")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from niicache.format.facts import PERCENTILES
+from niicache_builder import statistics
 from niicache_builder.statistics import MAX_LABEL_VALUES, channel_statistics, label_counts
 
 SHAPES = st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple)
@@ -18,7 +19,15 @@ INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uin
 
 
 def compare(voxels: np.ndarray, *, rel: float = 1e-9) -> None:
-    found = channel_statistics(voxels)
+    judge(channel_statistics(voxels), voxels, rel=rel)
+    # As many voxels are counted, though there are few: in blocks of 5.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "FEW_VOXELS", 0)
+        patch.setattr(statistics, "HISTOGRAM_BLOCK", 5)
+        judge(channel_statistics(voxels), voxels, rel=rel)
+
+
+def judge(found: statistics.ChannelStatistics, voxels: np.ndarray, *, rel: float) -> None:
     flat = voxels.ravel().astype(np.float64)
     finite = flat[np.isfinite(flat)]
     assert found.nonfinite == flat.size - finite.size
@@ -74,6 +83,13 @@ def test_the_order_in_memory_means_nothing(voxels: np.ndarray, order: str, chann
     assert channel_statistics(view[::-1]) == channel_statistics(view.copy())
 
 
+@given(arrays.arrays(st.sampled_from(["int8", "uint16"]), st.integers(1, 60)), st.booleans())
+def test_many_voxels_in_any_order(voxels: np.ndarray, background: bool) -> None:
+    many = np.concatenate([np.full(9000 * background, voxels[0]), np.tile(voxels, 5000)])
+    judge(channel_statistics(many), many, rel=1e-9)
+    assert channel_statistics(many[::-1]) == channel_statistics(many)
+
+
 def test_big_endian_voxels() -> None:
     voxels = np.arange(-300, 300, dtype=">i2")
     compare(voxels)
@@ -102,6 +118,12 @@ def test_each_label_value_is_counted(label: np.ndarray, order: str) -> None:
     label = np.asarray(label, order=order)
     assert label_counts(label) == dict(Counter(map(float, label.ravel().tolist())))
     assert label_counts(label[::-1]) == label_counts(label)
+
+
+def test_labels_of_either_sign_are_counted_in_every_block() -> None:
+    label = np.tile(np.array([-3, 0, 0, 127], "int8"), statistics.HISTOGRAM_BLOCK)
+    quarter = label.size // 4
+    assert label_counts(label) == {-3.0: quarter, 0.0: 2 * quarter, 127.0: quarter}
 
 
 @pytest.mark.parametrize(("values", "known"), [(MAX_LABEL_VALUES, True), (257, False)])
