@@ -37,6 +37,13 @@ def write_file(path: Path, data: bytes, *, via: Path | None = None) -> None:
     sync_folder(path.parent)
 
 
+def settle(partial: Path, path: Path) -> None:
+    """Make a file that was written under a temporary name durable, then give it its name."""
+    _sync(partial)
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
 def write_files(files: Mapping[Path, bytes], *, via: Path) -> None:
     """Do the same with many files, none of which has to come before another.
 
@@ -67,6 +74,10 @@ def _all_at_once(action: Callable[[Path], None], paths: Iterable[Path]) -> None:
 
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable: a rename survives only when its folder is synced."""
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

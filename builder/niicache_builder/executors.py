@@ -9,7 +9,13 @@ import os
 import signal
 import sys
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +23,8 @@ from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import WorkerDiedError
-from niicache_builder.work import do_unit
+from niicache_builder.durable import SYNCS_AT_ONCE
+from niicache_builder.work import Staged, do_unit, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,23 +70,31 @@ def run_units(
     task = partial(do_unit, recipe=recipe, root=root, work=work, skip=skip)
     if workers == 0:
         for unit in units:
-            yield task(unit, advance=partial(progress.advance, 1))
+            yield seal(task(unit, advance=partial(progress.advance, 1)), work)
         return
     # The longest first: else one worker may begin with it when the others are done.
     pool, shared, pending = _start(task, sorted(units, key=_size, reverse=True), workers)
+    sealed: set[Future[UnitResult]] = set()
+    threads = ThreadPoolExecutor(SYNCS_AT_ONCE)
     seen = 0
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        while pending:
-            done, _ = wait(pending, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
+        while pending or sealed:
+            futures: list[Future[Any]] = [*pending, *sealed]
+            wait(futures, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
             # Read without its lock, which a worker that was killed may hold still.
             seen, before = shared.done.get_obj().value, seen
             progress.advance(seen - before)
-            for future in done:
-                yield _result_of(future, pending.pop(future), started=bool(shared.joined.value))
+            for done in [future for future in pending if future.done()]:
+                staged = _result_of(done, pending.pop(done), started=bool(shared.joined.value))
+                sealed.add(threads.submit(seal, staged, work))
+            for whole in [future for future in sealed if future.done()]:
+                sealed.remove(whole)
+                yield whole.result()
     finally:
         shared.stop.value = 1
         pool.shutdown(wait=True, cancel_futures=True)
+        threads.shutdown(wait=True)
 
 
 def ready_workers() -> BaseContext:
@@ -116,8 +131,8 @@ def _deaf() -> Iterator[None]:
 
 
 def _start(
-    task: partial[UnitResult], units: Sequence[Unit], workers: int
-) -> tuple[ProcessPoolExecutor, _Shared, dict[Future[UnitResult], Unit]]:
+    task: partial[Staged], units: Sequence[Unit], workers: int
+) -> tuple[ProcessPoolExecutor, _Shared, dict[Future[Staged], Unit]]:
     """Start the workers, and return with Ctrl-C blocked.
 
     Ctrl-C reaches every process of a terminal, but only the parent decides what it means: the
@@ -179,7 +194,7 @@ def _die_with_the_parent() -> None:
         os._exit(1)
 
 
-def _do_one(task: partial[UnitResult], unit: Unit) -> UnitResult:
+def _do_one(task: partial[Staged], unit: Unit) -> Staged:
     shared = _worker["shared"]
 
     def advance() -> None:
@@ -191,7 +206,7 @@ def _do_one(task: partial[UnitResult], unit: Unit) -> UnitResult:
     return task(unit, advance=advance)
 
 
-def _result_of(future: Future[UnitResult], unit: Unit, *, started: bool) -> UnitResult:
+def _result_of(future: Future[Staged], unit: Unit, *, started: bool) -> Staged:
     try:
         return future.result()
     except BrokenProcessPool as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ from niicache.format.codec import encode, stored_crc
 from niicache.format.geometry import chunk_boxes
 from niicache.format.manifest import ArrayLayout, FileEntry
 from niicache.format.shard import pack_index
-from niicache_builder.durable import partial_name, sync_folder
+from niicache_builder.durable import partial_name, settle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +23,7 @@ class ShardWriter:
 
     Attributes:
         crcs: crc32c of each chunk written so far.
+        partial: Temporary name of the file, beside ``path``.
     """
 
     def __init__(self, path: Path, layout: ArrayLayout) -> None:
@@ -35,8 +35,8 @@ class ShardWriter:
         self.crcs: list[int] = []
         self._layout = layout
         self._path = path
-        self._partial = partial_name(path)
-        self._file = self._partial.open("wb")
+        self.partial = partial_name(path)
+        self._file = self.partial.open("wb")
         self._sha = hashlib.sha256()
         self._extents: list[tuple[int, int]] = []
         self._size = 0
@@ -59,15 +59,17 @@ class ShardWriter:
             block[(slice(None), *inside)] = cases[(slice(None), *box.slices)]
             self._encode(block)
 
+    def finish(self) -> FileEntry:
+        """Write the index; the file is whole, but neither durable nor named yet."""
+        self._append(pack_index(self._extents, self._layout.shard_chunks))
+        self._file.close()
+        return FileEntry(size=self._size, sha256=self._sha.hexdigest())
+
     def commit(self) -> FileEntry:
         """Write the index, make the file durable and give it its name."""
-        self._append(pack_index(self._extents, self._layout.shard_chunks))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._partial.replace(self._path)
-        sync_folder(self._path.parent)
-        return FileEntry(size=self._size, sha256=self._sha.hexdigest())
+        entry = self.finish()
+        settle(self.partial, self._path)
+        return entry
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +82,7 @@ class ShardWriter:
     ) -> None:
         self._file.close()
         if error is not None:
-            self._partial.unlink(missing_ok=True)
+            self.partial.unlink(missing_ok=True)
 
     def _encode(self, chunk: np.ndarray) -> None:
         data = encode(chunk, self._layout.codec)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from niicache.format.codec import one_thread
 from niicache.format.names import IMAGE, LABEL
 from niicache_builder.case import CaseError, PreparedCase, prepare_case
-from niicache_builder.durable import write_file
+from niicache_builder.durable import settle, write_file
 from niicache_builder.prepare import filled, place
 from niicache_builder.record import CaseRecord, UnitResult, pack_result, unit_key
 from niicache_builder.shards import ShardWriter
@@ -66,16 +67,37 @@ class _Step:
         if self._next == len(self._cases):
             self._flush()
 
+    @property
+    def partial(self) -> Path:
+        """Temporary name of the shard."""
+        return self._writer.partial
+
     def finish(self) -> tuple[FileEntry, tuple[int, ...]]:
-        """Write what is left, and make the shard durable."""
+        """Write what is left, and the index."""
         if self._next:
             self._cases[self._next :] = self._fill
             self._flush()
-        return self._writer.commit(), tuple(self._writer.crcs)
+        return self._writer.finish(), tuple(self._writer.crcs)
 
     def _flush(self) -> None:
         self._writer.write(self._cases)
         self._next = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Staged:
+    """A unit whose shards are written, but may still be lost with the power.
+
+    Attributes:
+        result: What came out.
+        partials: ``"image"``, ``"label"`` to the shard under its temporary name; empty where cases
+            failed and may not be skipped.
+        record: The result, packed.
+    """
+
+    result: UnitResult
+    partials: Mapping[str, Path]
+    record: bytes
 
 
 class _UnitFailedError(Exception):
@@ -90,8 +112,8 @@ def do_unit(
     *,
     skip: bool,
     advance: Callable[[], None] = lambda: None,
-) -> UnitResult:
-    """Read the cases of a unit and stage its shards; the record is written last.
+) -> Staged:
+    """Read the cases of a unit and write its shards, which :func:`seal` makes durable.
 
     Args:
         unit: What to do.
@@ -106,7 +128,7 @@ def do_unit(
     """
     records: list[CaseRecord | None] = []
     failures: list[Problem] = []
-    files, crcs = {}, {}
+    files, crcs, partials = {}, {}, {}
     try:
         with ExitStack() as stack:
             stack.enter_context(one_thread())
@@ -129,8 +151,9 @@ def do_unit(
                 raise _UnitFailedError  # noqa: TRY301 - so that the stack takes back the files
             for step in steps:
                 files[step.name], crcs[step.name] = step.finish()
+                partials[step.name] = step.partial
     except _UnitFailedError:
-        files, crcs = {}, {}
+        pass
     result = UnitResult(
         id=unit.id,
         key=unit_key(recipe, tuple(records)),
@@ -139,6 +162,20 @@ def do_unit(
         files=files,
         crcs=crcs,
     )
-    if files:
-        write_file(result_path(work, unit.id), pack_result(result))
-    return result
+    return Staged(result=result, partials=partials, record=pack_result(result))
+
+
+def seal(staged: Staged, work: Path) -> UnitResult:
+    """Make the shards of a unit durable and give them their names; the record is written last.
+
+    This waits for the disk and does nothing else, so it is no work for those who do the work.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    unit_id = staged.result.id
+    for name, partial in staged.partials.items():
+        settle(partial, staged_path(work, unit_id, name))
+    if staged.partials:
+        write_file(result_path(work, unit_id), staged.record)
+    return staged.result
