@@ -1,0 +1,66 @@
+"""Workers: how they are started, and what of a unit counts when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from building import build0, folders, run, tree
+
+from niicache_builder import BuildOptions, executors, plan_build
+from niicache_builder.executors import run_units
+from niicache_builder.progress import Silent
+from niicache_builder.record import load_result
+from niicache_builder.work import do_unit, result_path, seal, staged_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from niicache_builder.unit import Unit
+
+
+def test_a_unit_leaves_its_record_and_its_names_only_when_it_is_sealed(tmp_path: Path) -> None:
+    plan = plan_build(folders(tmp_path / "s", {"a": 3}), tmp_path / "c", BuildOptions())
+    work = tmp_path / "work"
+    work.mkdir()
+    (unit,) = plan.units
+    shard, record = staged_path(work, unit.id, "image"), result_path(work, unit.id)
+    staged = do_unit(unit, plan.recipe, plan.scan.layout.root, work, skip=False)
+    assert list(work.iterdir()) == [staged.partials["image"]]
+    assert seal(staged, work) == staged.result == load_result(record)
+    assert set(work.iterdir()) == {shard, record}
+    assert shard.stat().st_size == staged.result.files["image"].size
+
+
+def test_the_largest_units_go_first(
+    tmp_path: Path, small_shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = folders(tmp_path / "s", {"a": 1, "b": small_shards + 2, "c": 2})
+    plan = plan_build(source, tmp_path / "c", BuildOptions())
+    handed_out: list[int] = []
+
+    def start(_: Any, units: Sequence[Unit], workers: int) -> NoReturn:
+        handed_out.extend(unit.cases for unit in units)
+        raise BlockingIOError(workers)
+
+    monkeypatch.setattr(executors, "_start", start)
+    root = plan.scan.layout.root
+    with pytest.raises(BlockingIOError):
+        list(
+            run_units(
+                plan.units, plan.recipe, root, tmp_path, workers=1, skip=False, progress=Silent()
+            )
+        )
+    assert handed_out == [small_shards, 2, 2, 1]
+
+
+def test_a_temporary_folder_too_deep_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
+    source = folders(tmp_path / "s", {"a": 4})
+    deep = tmp_path / ("deep" * 40)
+    deep.mkdir()
+    before = f"import tempfile; tempfile.tempdir = {str(deep)!r}"
+    done = run("build", source, tmp_path / "c", "--workers", "2", before=before)
+    assert done.returncode == 0, done.stderr
+    build0(source, tmp_path / "alone")
+    assert tree(tmp_path / "c") == tree(tmp_path / "alone")
