@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from niicache.format.geometry import Shape
+    from niicache_builder.choices import CodecName
     from niicache_builder.nifti import Header
-    from niicache_builder.options import CodecName
 
 CHUNK_BYTES = 2 * SMALL_BYTES
 """Decoded bytes of a chunk of many cases: enough to outweigh the cost of one read, and few enough

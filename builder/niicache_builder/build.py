@@ -19,7 +19,7 @@ from niicache.format.names import WORK
 from niicache_builder.assemble import assemble
 from niicache_builder.commit import clean_up, commit
 from niicache_builder.durable import make_folder
-from niicache_builder.executors import ready_workers, run_units
+from niicache_builder.executors import run_units
 from niicache_builder.lock import hold
 from niicache_builder.options import BuildOptions, default_workers
 from niicache_builder.plan import Plan, make_plan
@@ -28,6 +28,7 @@ from niicache_builder.progress import Progress, Silent
 from niicache_builder.resume import finished
 from niicache_builder.room import disk_bytes
 from niicache_builder.scan import Scan, scan_source
+from niicache_builder.workers import ready_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

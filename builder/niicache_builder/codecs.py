@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from niicache_builder.options import CODECS, CodecName
+from niicache_builder.options import CODECS
 
 if TYPE_CHECKING:
     from niicache.format.codec import Blosc
     from niicache.format.manifest import ArrayLayout
+    from niicache_builder.choices import CodecName
 
 SMALL_BYTES = 512 * 1024
 """Cases up to this size are encoded slowly to be read fast: some milliseconds a case at most."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import sys
 import threading
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -19,16 +17,15 @@ from concurrent.futures import (
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import WorkerDiedError
 from niicache_builder.durable import SYNCS_AT_ONCE
 from niicache_builder.work import Staged, do_unit, seal
+from niicache_builder.workers import ready_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from multiprocessing.context import BaseContext
     from pathlib import Path
 
     from niicache.format.manifest import Recipe
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
     from niicache_builder.record import UnitResult
     from niicache_builder.unit import Unit
 
-PRELOADED = "niicache_builder.work"
 BEAT_SECONDS = 0.25
 SHOWN_CASES = 3
 
@@ -97,37 +93,8 @@ def run_units(
         threads.shutdown(wait=True)
 
 
-def ready_workers() -> BaseContext:
-    """Return how workers are started; what they all need is loaded from the first call on.
-
-    On Linux workers are forked off a process that has loaded it, which takes half a second and can
-    be had while the source is scanned. That process runs nothing else and has no threads of ours.
-    """
-    # Elsewhere libraries of the system do not outlive a fork.
-    if sys.platform == "linux":
-        # The path of a socket below TMPDIR may be too long.
-        with contextlib.suppress(OSError), _deaf():
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([PRELOADED])
-            forkserver.ensure_running()
-            return context
-    return multiprocessing.get_context("spawn")
-
-
 def _size(unit: Unit) -> int:
     return unit.nbytes
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Block Ctrl-C, here and for good in every process that is started."""
-    # Started here, because multiprocessing unblocks SIGINT where it starts this for itself.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(

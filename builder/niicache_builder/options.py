@@ -5,22 +5,14 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import numpy as np
 
 from niicache.errors import OptionError
 from niicache.format.codec import Blosc
 from niicache.format.names import LabelKind, PadMode
-
-Labels = Literal["auto", "mask", "vector", "folder"]
-CodecName = Literal["fast", "balanced", "small", "none"]
-OnError = Literal["stop", "skip"]
-
-DTYPES: Final = (
-    *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
-    *("float16", "float32", "float64"),
-)
+from niicache_builder.choices import DTYPES, CodecName, Labels, OnError
 
 CODECS: Final[dict[CodecName, Blosc | None]] = {
     "fast": Blosc(cname="lz4", clevel=5, shuffle="shuffle"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from building import build0, folders, run, tree
+from helpers import run_python
 
 from niicache_builder import BuildOptions, executors, plan_build
 from niicache_builder.executors import run_units
@@ -64,3 +65,20 @@ def test_a_temporary_folder_too_deep_for_a_socket_is_no_hindrance(tmp_path: Path
     assert done.returncode == 0, done.stderr
     build0(source, tmp_path / "alone")
     assert tree(tmp_path / "c") == tree(tmp_path / "alone")
+
+
+FRONT = """
+import sys
+import niicache_builder.cli.main
+print(*{name.partition(".")[0] for name in sys.modules})
+import niicache_builder.build, niicache_builder.verify
+from niicache_builder import build, stats, verify
+assert callable(build) and callable(stats) and callable(verify)
+assert niicache_builder.build is build is sys.modules["niicache_builder.build"].build
+"""
+
+
+def test_the_command_line_loads_nothing_heavy_before_it_starts_workers() -> None:
+    names = set(run_python(FRONT).split())
+    assert "click" in names
+    assert not names & {"numpy", "nibabel", "numcodecs", "rich", "zarr", "numba"}

@@ -8,13 +8,11 @@ from typing import get_args
 import click
 
 from niicache.format.names import PadMode
-from niicache_builder import BuildOptions, build, plan_build
+from niicache_builder.choices import DTYPES, CodecName, Labels, OnError
 from niicache_builder.cli.exits import DONE, HELP, SKIPPED, guarded
 from niicache_builder.cli.progress import watch
 from niicache_builder.cli.types import sizes
-from niicache_builder.options import CODECS, DTYPES, CodecName, Labels, OnError
-from niicache_builder.report.built import built_json, built_text
-from niicache_builder.report.plan import plan_json, plan_text
+from niicache_builder.workers import ready_workers
 
 
 @click.command("build", epilog=HELP)
@@ -31,7 +29,7 @@ from niicache_builder.report.plan import plan_json, plan_text
 )
 @click.option(
     "--codec",
-    type=click.Choice(tuple(CODECS)),
+    type=click.Choice(get_args(CodecName)),
     default="balanced",
     show_default=True,
     help="Compression: fast to build, balanced by the size of a case, small on disk, or none.",
@@ -85,6 +83,12 @@ def build_command(
     """
 
     def action() -> int:
+        if workers != 0 and not dry_run:
+            ready_workers()  # loads beside what this process loads now
+        from niicache_builder import BuildOptions, build, plan_build
+        from niicache_builder.report.built import built_json, built_text
+        from niicache_builder.report.plan import plan_json, plan_text
+
         options = BuildOptions(
             shape=shape,
             spatial_dims=spatial_dims,

@@ -6,7 +6,6 @@ import json
 
 import click
 
-from niicache_builder import stats
 from niicache_builder.cli.exits import DONE, HELP, guarded
 
 
@@ -17,6 +16,8 @@ def stats_command(*, cache: str, as_json: bool) -> None:
     """Show what is in CACHE, class by class."""
 
     def action() -> int:
+        from niicache_builder import stats
+
         found = stats(cache)
         if as_json:
             click.echo(json.dumps(found.to_json(), indent=1))

@@ -6,10 +6,8 @@ import json
 
 import click
 
-from niicache_builder import verify
 from niicache_builder.cli.exits import DAMAGED, DONE, HELP, guarded
 from niicache_builder.cli.progress import watch
-from niicache_builder.report.verification import verification_json, verification_text
 
 
 @click.command("verify", epilog=HELP)
@@ -20,6 +18,9 @@ def verify_command(*, cache: str, quick: bool, as_json: bool) -> None:
     """Check every byte of CACHE and name what is damaged, to the case."""
 
     def action() -> int:
+        from niicache_builder import verify
+        from niicache_builder.report.verification import verification_json, verification_text
+
         found = verify(cache, quick=quick, progress=watch())
         text = verification_text(found, cache)
         click.echo(json.dumps(verification_json(found, cache), indent=1) if as_json else text)
