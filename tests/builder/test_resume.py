@@ -406,7 +406,7 @@ SMALL_SHARDS = "import niicache_builder.arrays as arrays; arrays.SHARD_CASES = 3
 def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
     """Return a source that takes a while, and the tree of its undisturbed cache."""
     root = tmp_path_factory.mktemp("many")
-    source = masks(root / "s", {"a": 40, "b": 17}, shape=(20, 30, 10))
+    source = masks(root / "s", {"a": 150, "b": 47}, shape=(20, 30, 10))
     done = run("build", source, root / "c", "--workers", "2", before=SMALL_SHARDS)
     assert done.returncode == 0, done.stderr
     return source, tree(root / "c")
@@ -449,7 +449,7 @@ def test_killed_at_random_instants(
     for _ in range(5):
         process = start(source, target, "--workers", str(workers))
         await_work(process, target)
-        time.sleep(rng.uniform(0, 1.0 if workers else 0.4))
+        time.sleep(rng.uniform(0, 0.5))
         killed += process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -482,6 +482,14 @@ def workers_of(pid: int) -> set[int]:
     return {one for one, words in children.items() if "spawn_main" in words}.union(*servers)
 
 
+def await_workers(process: subprocess.Popen[str]) -> set[int]:
+    """Wait until a build has both of its workers, and return them."""
+    found: set[int] = set()
+    while process.poll() is None and len(found) < 2:
+        found = workers_of(process.pid)
+    return found
+
+
 def _is_alive(pid: int) -> bool:
     """Return whether a process runs; one that nobody has buried yet does not."""
     found = subprocess.run(
@@ -496,8 +504,8 @@ def test_workers_do_not_outlive_their_parent(
 ) -> None:
     source, expected = many
     process = start(source, tmp_path / "c", "--workers", "2")
+    children = await_workers(process) | children_of(process.pid)
     await_work(process, tmp_path / "c", shards=3)
-    children = children_of(process.pid) | workers_of(process.pid)
     assert process.poll() is None
     process.kill()
     # Workers that live on would keep these open for ever.
@@ -541,8 +549,8 @@ def test_a_worker_that_is_killed_is_named(
     source, expected = many
     target = tmp_path / "c"
     process = start(source, target, "--workers", "2")
+    victims = await_workers(process)
     await_work(process, target, shards=1)
-    victims = workers_of(process.pid)
     os.kill(victims.pop(), signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1
