@@ -22,7 +22,7 @@ ROOTS = {name: Path(package.__file__).parent for name, package in PACKAGES.items
 OWNERS = {
     "niicache": {
         "google_crc32c": r"format\.codec",
-        "keras": "sequence",
+        "keras": "sequence|resume",  # resume is a callback, made where a Sequence asks for it
         "numba": "kernels",
         "numcodecs": r"format\.codec",
         "zarr": "tables",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,9 @@ import numpy as np
 from niicache.batch import Filler, plan_picks
 from niicache.cache import Cache, open_cache
 from niicache.errors import BackendError, OptionError
+from niicache.format.manifest import canonical
 from niicache.options import check_count, check_reach, class_weights, image_dtype
+from niicache.passes import Passes, asked_to_shuffle
 from niicache.sampling import ClassRows, Draw, Sampler
 from niicache.transform import Transform, apply_transform
 
@@ -131,25 +133,27 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         self._input_name = input_name
         self._threads = (workers, memory)
         self._filler = Filler(workers=workers, memory=memory)
-        self._epoch = 0
-        self._begun = False
-        self._epoch_lock = threading.Lock()
+        self._passes = Passes(self._sampler.steps)
+        self._resumed = False
 
     @property
     def epoch(self) -> int:
         """Number of the epoch that ``sequence[step]`` gives now, from 0."""
-        return self._epoch
+        return self._passes.epoch
 
     @epoch.setter
     def epoch(self, value: int) -> None:
         check_count("epoch", value, 0)
-        with self._epoch_lock:
-            # A pass that was broken off ends here, or the end that Keras calls next would count.
-            self._epoch, self._begun = value, False
+        self._passes.open(value)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return self._sampler.steps
+
+    @property
+    def num_batches(self) -> Any:
+        """Keras: batches in a pass. After :meth:`resume` an array, see ``Passes.length``."""
+        return self._passes.length if self._resumed else len(self)
 
     def __getitem__(self, step: int) -> Any:
         """Return batch ``step`` of the current epoch.
@@ -158,7 +162,7 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
             IndexError: The epoch has no such batch.
             DamageError: A chunk of the cache is missing or damaged.
         """
-        return self.batch(self._epoch, step)
+        return self.batch(*self._passes.at(step))
 
     def batch(self, epoch: int, step: int) -> Any:
         """Return batch ``step`` of any epoch: ``(x, y)``, or what ``collate_fn`` makes of them.
@@ -187,17 +191,40 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         pairs = zip(draw.classes.tolist(), draw.rows.tolist(), strict=True)
         return tuple((views[k].name, views[k].slot_names[row]) for k, row in pairs)
 
+    def resume(self, run: str | Path) -> keras.callbacks.Callback:
+        """Return a callback with which a restarted ``fit`` goes on with the batch that is next.
+
+        Where training stands is told by the step that the optimizer of the restored model has
+        counted, so weights and position cannot be out of step. Beside it give ``fit`` what saves
+        and restores the model: ``BackupAndRestore``, in the list before this one, or
+        ``ModelCheckpoint`` and what you load yourself before ``fit``, with its optimizer. Epochs
+        have the numbers that Keras gives them; leave out ``initial_epoch`` in a restart. ``fit``
+        must be given ``shuffle=False``, and a validation Sequence should not shuffle.
+
+        The logs of the epoch that was broken off are means of the batches after the restart. A
+        checkpoint after the last batch of an epoch goes on with the next one. A transform and a
+        collate_fn are the only parts of the stream of batches that are not compared.
+
+        Args:
+            run: Folder that keeps the record of this run, made if there is none. A new run needs
+                a new one.
+
+        Raises:
+            OptionError: The run was begun with other options or another cache; the message names
+                each difference.
+        """
+        from niicache.resume import Resume
+
+        self._resumed = True
+        return Resume(run, self._passes, self._stream())
+
     def on_epoch_begin(self) -> None:
         """Keras: a pass starts. With several workers its first batches are already under way."""
-        with self._epoch_lock:
-            self._begun = True
+        self._passes.begin()
 
     def on_epoch_end(self) -> None:
         """Keras: a pass ended. Also called once before the first, which does not count."""
-        with self._epoch_lock:
-            if self._begun:
-                self._epoch += 1
-            self._begun = False
+        self._passes.end(shuffled=asked_to_shuffle(self))
 
     def close(self) -> None:
         """End the threads and forget decoded chunks. The Sequence can still be used after."""
@@ -205,7 +232,7 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_filler"], state["_epoch_lock"]
+        del state["_filler"]
         state["cache"] = (self.cache.path, self.cache.manifest)
         return state
 
@@ -215,10 +242,21 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         self.cache = Cache(*state["cache"])
         workers, memory = self._threads
         self._filler = Filler(workers=workers, memory=memory)
-        self._epoch_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<niicache.BalancedSequence {str(self.cache.path)!r} {self._sampler!r}>"
+
+    def _stream(self) -> dict[str, Any]:
+        """Return everything that the batches depend on, by name; no code that a user wrote."""
+        sampler = self._sampler
+        names = ("batch_size", "steps", "seed", "shuffle", "replacement", "mix")
+        return {
+            "cache": hashlib.sha256(canonical(self.cache.manifest.to_json())).hexdigest(),
+            "classes": self.cache.classes,
+            "weights": [float(weight) for weight in sampler.weights],
+            **{name: getattr(sampler, name) for name in names},
+            "dtype": self._dtype.name,
+        }
 
     def _read(self, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
         recipe = self.cache.manifest.recipe
