@@ -94,7 +94,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
-        return {"kind": KIND, "format": FORMAT, **asdict(self)}
+        skips = [asdict(one) for one in self.skips]
+        return {"kind": KIND, "format": FORMAT, **asdict(self), "skips": skips}
 
 
 def record_from_json(value: Any) -> Record:
@@ -119,7 +120,7 @@ def record_from_json(value: Any) -> Record:
             for one in value["skips"]
         ),
     )
-    if value != record.to_json() | {"skips": value["skips"]}:
+    if value != record.to_json():
         raise ValueError("more than a record")
     return record
 

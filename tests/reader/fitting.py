@@ -24,7 +24,7 @@ from niicache import BalancedSequence
 
 
 def model_of(kill: int):
-    """Return a model whose optimizer has momentum and whose layers draw random numbers.
+    """Return a model with state beside its weights, and a loss that may kill the process.
 
     Args:
         kill: Die in the middle of the step that follows this many; never if below 0.
@@ -33,7 +33,7 @@ def model_of(kill: int):
     tf.config.experimental.enable_op_determinism()
     image = keras.Input((16, 15, 3))
     flat = keras.layers.Flatten()(keras.layers.Rescaling(1e-3)(image))
-    hidden = keras.layers.Dropout(0.5)(keras.layers.Dense(8, activation="relu")(flat))
+    hidden = keras.layers.BatchNormalization()(keras.layers.Dense(8, activation="relu")(flat))
     model = keras.Model(image, keras.layers.Dense(4)(hidden))
 
     def tick(count):
@@ -67,8 +67,9 @@ class Curve(keras.callbacks.Callback):
 def train(job, log):
     """Train as a user's script would, which does not know whether it was run before."""
     model, loss = model_of(job.get("kill", -1))
-    sequence = BalancedSequence(job["cache"], 8, steps=job["steps"], workers=job["workers"])
-    held_out = BalancedSequence(job["cache"], 8, shuffle=False, steps=2, workers=job["workers"])
+    threads = job["workers"]
+    sequence = BalancedSequence(job["cache"], 8, steps=job["steps"], workers=threads)
+    held_out = BalancedSequence(job["cache"], 8, shuffle=False, steps=2, workers=threads)
     folder = Path(job["folder"])
     resume = sequence.resume(folder / "run")
     saved = folder / "saved.weights.h5"
@@ -83,6 +84,8 @@ def train(job, log):
             model.optimizer.build(model.trainable_variables)
             model.load_weights(saved)
     callbacks = [saver, resume, Curve(log)]
+    if job.get("first"):
+        callbacks = [resume, saver, Curve(log)]
     model.fit(
         sequence,
         epochs=job["epochs"],
@@ -91,13 +94,10 @@ def train(job, log):
         callbacks=callbacks,
         verbose=job.get("verbose", 0),
     )
-    values = [value.tobytes() for value in [*model.get_weights(), *map(bytes_of, model.optimizer.variables)]]
-    log.write(f"end {hashlib.sha256(b''.join(values)).hexdigest()}\n")
-
-
-def bytes_of(variable):
-    """Return the value of a variable of the optimizer."""
-    return variable.numpy()
+    digest = hashlib.sha256()
+    for variable in [*model.weights, *model.optimizer.variables]:
+        digest.update(variable.numpy().tobytes())
+    log.write(f"end {digest.hexdigest()}\n")
 
 
 def child(job, path):
@@ -105,6 +105,7 @@ def child(job, path):
     # What Keras says when a pass is shorter than it was told, and whatever niicache says.
     warnings.filterwarnings("error", message="Your input ran out of data")
     warnings.filterwarnings("error", module="niicache")
+    warnings.filterwarnings("ignore", message=".*starts over")
     with path.open("w") as log:
         try:
             train(job, log)
@@ -124,7 +125,7 @@ def main():
             child(job, path)
         _, status = os.waitpid(pid, 0)
         ended.append([os.waitstatus_to_exitcode(status), path.read_text()])
-    print(json.dumps(ended))
+    sys.stdout.write(f"{json.dumps(ended)}\n")
 
 
 if __name__ == "__main__":

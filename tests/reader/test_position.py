@@ -1,0 +1,135 @@
+"""Where training stands, as a count tells it, held against a run that is written down in full."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from niicache.errors import OptionError
+from niicache.position import Position, Record, Skip, differences, record_from_json
+from niicache.runs import RECORD, open_run, read_record, write_record
+
+WHOLE = st.integers(0, 2**40)
+SKIPS = st.builds(
+    Skip,
+    count=WHOLE,
+    scale=st.floats(2**-20, 2**20),
+    batches=st.integers(1, 9),
+)
+VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())
+STREAMS = st.dictionaries(st.text(), VALUES, max_size=5)
+RECORDS = st.builds(
+    Record,
+    stream=STREAMS,
+    steps=st.integers(1, 2**40),
+    epoch=WHOLE,
+    count=WHOLE,
+    skips=st.lists(SKIPS, max_size=3).map(tuple),
+)
+
+
+@given(
+    finite=st.lists(st.booleans(), min_size=1, max_size=60),
+    steps=st.integers(1, 9),
+    epoch=st.integers(0, 5),
+    start=st.integers(0, 100),
+    execution=st.integers(1, 4),
+    growth=st.integers(1, 6),
+)
+def test_each_state_of_a_run_tells_the_batch_that_comes_next(
+    finite, steps, epoch, start, execution, growth
+):
+    """A LossScaleOptimizer is played: each batch either counts, or halves the scale."""
+    record = Record(stream={}, steps=steps, epoch=epoch, count=start)
+    count, scale, streak, states = start, 2.0**15, 0, [(start, 2.0**15, 0)]
+    for first in range(0, len(finite), execution):
+        for good in finite[first : first + execution]:
+            count, streak = (count + 1, streak + 1) if good else (count, 0)
+            scale = scale if good else scale / 2
+            if streak == growth:
+                scale, streak = scale * 2, 0
+        batches = min(first + execution, len(finite))
+        missing = batches - record.batches(count)
+        if missing:
+            skip = Skip(count=count, scale=scale, batches=missing)
+            record = replace(record, skips=(*record.skips, skip))
+        states.append((count, scale, batches))
+    for count, scale, batches in states:
+        known = record.upto(count, scale)
+        assert known.batches(count) == batches
+        expected = Position(epoch=epoch + batches // steps, step=batches % steps)
+        assert known.position(count) == expected
+
+
+@given(RECORDS)
+def test_a_record_comes_back_from_its_json(record):
+    assert record_from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+@given(RECORDS, st.integers(1, 2**40))
+def test_a_model_of_before_the_run_is_refused(record, less):
+    if record.count >= less:
+        with pytest.raises(OptionError, match="delete the folder to begin a new one"):
+            record.position(record.count - less)
+
+
+@given(STREAMS, STREAMS)
+def test_every_difference_is_told_and_nothing_else(then, now):
+    told = differences(then, now)
+    names = {
+        name
+        for name in then | now
+        if (name in then, then.get(name)) != (name in now, now.get(name))
+    }
+    assert len(told) == len(names)
+    assert all(any(line.startswith(f"{name}: got ") for line in told) for name in names)
+    assert differences(then, dict(then)) == []
+
+
+@given(RECORDS, st.data())
+def test_a_record_that_lost_or_changed_a_part_is_no_record(record, data):
+    value = json.loads(json.dumps(record.to_json()))
+    name = data.draw(st.sampled_from(sorted(value)))
+    lost = {key: part for key, part in value.items() if key != name}
+    spoilt = value | {name: data.draw(st.sampled_from(["", -1, None, 0.5]))}
+    for wrong in (lost, spoilt, value | {"more": 1}, [value], None):
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            record_from_json(wrong)
+
+
+RECORD_OF_ONE = Record(stream={"seed": 1}, steps=3, epoch=0, count=0)
+
+
+def test_the_record_on_disk_is_the_last_one_written(tmp_path):
+    folder = open_run(tmp_path / "a" / "run")
+    assert read_record(folder) is None
+    for count in range(3):
+        write_record(folder, replace(RECORD_OF_ONE, count=count))
+    assert read_record(folder) == replace(RECORD_OF_ONE, count=2)
+    assert [file.name for file in folder.iterdir()] == [RECORD]
+
+
+def test_a_record_that_was_torn_at_any_byte_is_refused(tmp_path):
+    write_record(tmp_path, RECORD_OF_ONE)
+    whole = (tmp_path / RECORD).read_bytes()
+    for size in range(len(whole)):
+        (tmp_path / RECORD).write_bytes(whole[:size])
+        with pytest.raises(OptionError, match="delete the file to begin the run anew"):
+            read_record(tmp_path)
+
+
+@pytest.mark.parametrize("foreign", [b"[]", b"3", b"null", b'{"epoch": 3}', b"\xff\xfe", b"{}" * 9])
+def test_a_foreign_file_is_refused(tmp_path, foreign):
+    (tmp_path / RECORD).write_bytes(foreign)
+    with pytest.raises(OptionError, match="expected the record of a run"):
+        read_record(tmp_path)
+
+
+def test_a_run_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(OptionError, match=r"run: got .*, expected a folder"):
+        open_run(tmp_path / "run")
