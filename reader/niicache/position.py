@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT = 1
+WORD = 2**32
 KIND = "niicache.resume"
 
 
@@ -43,6 +44,14 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """A random generator of the model: its seed, and how often it was asked; 32 bit words."""
+
+    seed: int
+    asked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What is kept of a run, beside its checkpoints.
 
@@ -52,6 +61,9 @@ class Record:
         epoch: The epoch that the run began with.
         count: What the optimizer had counted before its first batch.
         skips: Batches that the optimizer did not count, oldest first.
+        seeds: What the model's generators stood at before the first batch; empty where they
+            cannot be followed.
+        draws: How often each batch asks each of them; empty until a batch has told.
     """
 
     stream: Mapping[str, Any]
@@ -59,6 +71,8 @@ class Record:
     epoch: int
     count: int
     skips: tuple[Skip, ...] = ()
+    seeds: tuple[Seed, ...] = ()
+    draws: tuple[int, ...] = ()
 
     def upto(self, count: int, scale: float | None) -> Record:
         """Return the record as it was when the optimizer stood there.
@@ -92,10 +106,31 @@ class Record:
         epoch, step = divmod(self.batches(count), self.steps)
         return Position(epoch=self.epoch + epoch, step=step)
 
+    def seeds_after(self, batches: int) -> tuple[Seed, ...]:
+        """Return what the generators stand at after so many batches; empty if it is not known."""
+        if not batches:
+            return self.seeds
+        pairs = zip(self.seeds, self.draws, strict=bool(self.draws))
+        return tuple(
+            replace(seed, asked=(seed.asked + draws * batches) % WORD) for seed, draws in pairs
+        )
+
+    def following(self, now: tuple[Seed, ...], batches: int) -> Record:
+        """Return the record with what the generators tell after so many batches, at least one."""
+        if not self.seeds or (self.draws and now == self.seeds_after(batches)):
+            return self
+        pairs = list(zip(now, self.seeds, strict=False))
+        asked = [(one.asked - first.asked) % WORD for one, first in pairs]
+        same = len(now) == len(self.seeds) and all(one.seed == first.seed for one, first in pairs)
+        if self.draws or not same or any(one % batches for one in asked):
+            return replace(self, seeds=(), draws=())
+        return replace(self, draws=tuple(one // batches for one in asked))
+
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
-        skips = [asdict(one) for one in self.skips]
-        return {"kind": KIND, "format": FORMAT, **asdict(self), "skips": skips}
+        parts = asdict(self)
+        lists = {name: list(parts[name]) for name in ("skips", "seeds", "draws")}
+        return {"kind": KIND, "format": FORMAT, **parts, **lists}
 
 
 def record_from_json(value: Any) -> Record:
@@ -119,6 +154,11 @@ def record_from_json(value: Any) -> Record:
             )
             for one in value["skips"]
         ),
+        seeds=tuple(
+            Seed(seed=_whole(one["seed"], 0), asked=_whole(one["asked"], 0))
+            for one in value["seeds"]
+        ),
+        draws=tuple(_whole(one, 0) for one in value["draws"]),
     )
     if value != record.to_json():
         raise ValueError("more than a record")

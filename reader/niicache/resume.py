@@ -12,6 +12,7 @@ import keras
 from niicache.errors import OptionError
 from niicache.position import Position, Record, Skip, differences
 from niicache.runs import open_run, read_record, write_record
+from niicache.seeds import read_seeds, write_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,14 +71,14 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
         del logs
         if keras.backend.backend() != "jax":
             # With several steps an execution, the last of an epoch may name more than there are.
-            self._check_count(self._before + min(batch + 1, int(self._passes.length)))
+            self._check_count(self._before + min(batch + 1, int(self._passes.length)), whole=False)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keras: an epoch ended, or was broken off."""
         del logs
         if not self.model.stop_training:
             record = self._recorded()
-            self._check_count((epoch + 1 - record.epoch) * record.steps)
+            self._check_count((epoch + 1 - record.epoch) * record.steps, whole=True)
 
     def _open(self, epoch: int) -> Position:
         """Return where the run goes on; begin its record if it has none."""
@@ -86,13 +87,18 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
         self._opened = True
         count, scale = self._state()
         if self._record is None:
-            self._record = Record(
-                stream=self._stream, steps=self._passes.steps, epoch=epoch, count=count
+            self._keep(
+                Record(
+                    stream=self._stream,
+                    steps=self._passes.steps,
+                    epoch=epoch,
+                    count=count,
+                    seeds=read_seeds(self.model),
+                )
             )
-            write_record(self._run, self._record)
             return Position(epoch=epoch, step=0)
-        self._record = self._record.upto(count, scale)
-        position = self._record.position(count)
+        record = self._record.upto(count, scale)
+        position = record.position(count)
         if position.epoch != epoch:
             raise OptionError(
                 f"resume: fit starts with epoch {epoch}, and the model stands at batch "
@@ -100,14 +106,20 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
                 "initial_epoch, put resume after BackupAndRestore in callbacks, and delete the "
                 "folder if this is a new run"
             )
-        if not self._record.batches(count):
+        batches = record.batches(count)
+        if not batches:
             warnings.warn(
                 f"the run in {self._run} starts over: the optimizer has counted no step of it. "
                 "Where weights were loaded, the optimizer's were not: compile and build the model "
                 "and its optimizer before load_weights",
                 stacklevel=2,
             )
-        write_record(self._run, self._record)
+        seeds = record.seeds_after(batches)
+        if len(seeds) == len(read_seeds(self.model)):
+            write_seeds(self.model, seeds)
+        else:
+            record = replace(record, seeds=(), draws=())
+        self._keep(record)
         return position
 
     def _standing(self, record: Record) -> Position:
@@ -147,17 +159,29 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
         if problems:
             raise OptionError("\n".join(f"resume: {one}" for one in problems))
 
-    def _check_count(self, batches: int) -> None:
-        """See that the optimizer counted each batch, and note those that it passed over."""
+    def _check_count(self, batches: int, *, whole: bool) -> None:
+        """See that the optimizer counted each batch, and note those that it passed over.
+
+        Args:
+            batches: How many the run has seen.
+            whole: They are whole epochs: a time to look at every generator, too.
+        """
         record = self._recorded()
         count, scale = self._state()
         missing = batches - record.batches(count)
         if missing > 0 and scale is not None:
             skip = Skip(count=count, scale=scale, batches=missing)
-            self._record = replace(record, skips=(*record.skips, skip))
-            write_record(self._run, self._record)
+            record = replace(record, skips=(*record.skips, skip))
         elif missing:
             raise OptionError(
                 f"resume: got {count - record.count} steps of the optimizer in {batches} batches, "
                 "expected as many; a train_step must apply one optimizer, that of compile, once"
             )
+        if record.seeds and (whole or not record.draws):
+            record = record.following(read_seeds(self.model), batches)
+        if record is not self._record:
+            self._keep(record)
+
+    def _keep(self, record: Record) -> None:
+        write_record(self._run, record)
+        self._record = record

@@ -34,7 +34,7 @@ def model_of(kill: int):
     image = keras.Input((16, 15, 3))
     flat = keras.layers.Flatten()(keras.layers.Rescaling(1e-3)(image))
     hidden = keras.layers.BatchNormalization()(keras.layers.Dense(8, activation="relu")(flat))
-    model = keras.Model(image, keras.layers.Dense(4)(hidden))
+    model = keras.Model(image, keras.layers.Dense(4)(keras.layers.Dropout(0.2)(hidden)))
 
     def tick(count):
         if count == kill:
@@ -95,7 +95,7 @@ def train(job, log):
         verbose=job.get("verbose", 0),
     )
     digest = hashlib.sha256()
-    for variable in [*model.weights, *model.optimizer.variables]:
+    for variable in [*model.variables, *model.optimizer.variables]:
         digest.update(variable.numpy().tobytes())
     log.write(f"end {digest.hexdigest()}\n")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from niicache.errors import OptionError
-from niicache.position import Position, Record, Skip, differences, record_from_json
+from niicache.position import WORD, Position, Record, Seed, Skip, differences, record_from_json
 from niicache.runs import RECORD, open_run, read_record, write_record
 
 WHOLE = st.integers(0, 2**40)
@@ -20,6 +20,8 @@ SKIPS = st.builds(
     scale=st.floats(2**-20, 2**20),
     batches=st.integers(1, 9),
 )
+WORDS = st.integers(0, WORD - 1)
+SEEDS = st.lists(st.builds(Seed, seed=WORDS, asked=WORDS), max_size=3).map(tuple)
 VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())
 STREAMS = st.dictionaries(st.text(), VALUES, max_size=5)
 RECORDS = st.builds(
@@ -29,6 +31,8 @@ RECORDS = st.builds(
     epoch=WHOLE,
     count=WHOLE,
     skips=st.lists(SKIPS, max_size=3).map(tuple),
+    seeds=SEEDS,
+    draws=st.lists(WORDS, max_size=3).map(tuple),
 )
 
 
@@ -102,6 +106,36 @@ def test_a_record_that_lost_or_changed_a_part_is_no_record(record, data):
 
 
 RECORD_OF_ONE = Record(stream={"seed": 1}, steps=3, epoch=0, count=0)
+
+
+def asked(seeds, draws, batches):
+    """Return generators that each batch asked so often, in Python's own whole numbers."""
+    return tuple(
+        Seed(seed=one.seed, asked=(one.asked + n * batches) % WORD)
+        for one, n in zip(seeds, draws, strict=True)
+    )
+
+
+@given(SEEDS, st.data(), st.integers(1, 5), st.integers(0, 10**6))
+def test_generators_that_each_batch_asks_equally_are_followed(seeds, data, first, batches):
+    draws = tuple(data.draw(st.integers(0, 99)) for _ in seeds)
+    record = replace(RECORD_OF_ONE, seeds=seeds).following(asked(seeds, draws, first), first)
+    assert record.seeds_after(batches) == asked(seeds, draws, batches)
+    assert record.following(asked(seeds, draws, batches + 1), batches + 1) == record
+
+
+@given(SEEDS.filter(bool), st.integers(1, 9), st.integers(2, 99))
+def test_generators_that_are_asked_otherwise_are_given_up(seeds, draws, batches):
+    begun = replace(RECORD_OF_ONE, seeds=seeds)
+    evenly = [draws] * len(seeds)
+    record = begun.following(asked(seeds, evenly, 1), 1)
+    odd = asked(asked(seeds, evenly, batches), [1] * len(seeds), 1)
+    for lost in (record.following(odd, batches), record.following(odd[1:], batches)):
+        assert lost == RECORD_OF_ONE
+    assert begun.following(odd, batches) == RECORD_OF_ONE
+    assert begun.following(odd[1:], batches) == RECORD_OF_ONE
+    assert begun.seeds_after(batches) == ()
+    assert begun.seeds_after(0) == seeds
 
 
 def test_the_record_on_disk_is_the_last_one_written(tmp_path):

@@ -235,6 +235,21 @@ def test_what_contradicts_the_model_is_refused(vector_cache, make_model, tmp_pat
         make_model().fit(sequence, epochs=9, shuffle=False, callbacks=[resume], verbose=0)
 
 
+def test_an_order_of_callbacks_that_cannot_work_is_refused(vector_cache, make_model, tmp_path):
+    def fit(stop_at):
+        sequence, model = sequence_of(vector_cache), make_model()
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", 1, delete_checkpoint=False)
+        stop = Stop(lambda _: int(model.optimizer.iterations.numpy()) == stop_at)
+        callbacks = [sequence.resume(tmp_path / "run"), backup, stop]
+        model.fit(sequence, epochs=4, shuffle=False, callbacks=callbacks, verbose=0)
+
+    fit(6)
+    # A BackupAndRestore of a restart writes epoch 0 until its first epoch ends.
+    fit(7)
+    with pytest.raises(OptionError, match="put resume after BackupAndRestore"):
+        fit(9)
+
+
 def test_an_optimizer_that_does_not_count_batches_is_refused_at_the_first(
     vector_cache, make_model, tmp_path
 ):
