@@ -22,8 +22,9 @@ class Passes:
         steps: Batches in a whole epoch.
         length: int64 (), batches in the pass that is open. Keras keeps what ``num_batches`` gives
             it for the whole of ``fit`` and looks at its value when a pass begins. An array that is
-            changed in place is therefore how one pass can be shorter than the next. Where Keras
-            copies the number, it runs out of batches instead, and warns of it.
+            changed in place is therefore how one pass can be shorter than the next. A pass that
+            merely runs out of batches is no way: TensorFlow finds out in the middle of one more
+            step, after the optimizer has counted it.
         shuffled: Keras was asked to permute the batches of the pass that ended last.
     """
 

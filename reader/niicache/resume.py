@@ -106,6 +106,12 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
                 "initial_epoch, put resume after BackupAndRestore in callbacks, and delete the "
                 "folder if this is a new run"
             )
+        if position.step and self.params.get("steps") is not self._passes.length:
+            raise OptionError(
+                f"resume: Keras {keras.__version__} takes a copy of the number of batches, and "
+                "cannot be given a shorter epoch; go on with a checkpoint of an epoch's end, or "
+                "with Keras 3.15"
+            )
         batches = record.batches(count)
         if not batches:
             warnings.warn(

@@ -274,6 +274,27 @@ def test_gradients_that_are_accumulated_count_each_batch(vector_cache, make_mode
     assert seen.epochs == [2]
 
 
+def test_a_keras_that_would_train_past_the_end_of_a_shorter_epoch_is_refused(
+    vector_cache, make_model, tmp_path
+):
+    class Copies(BalancedSequence):
+        @property
+        def num_batches(self):
+            return int(super().num_batches)
+
+    def fit(sequence, epochs, *callbacks):
+        callbacks = [sequence.resume(tmp_path), *callbacks]
+        model.fit(sequence, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
+
+    model = make_model()
+    fit(Copies(vector_cache, 8, steps=4), 2)
+    fit(Copies(vector_cache, 8, steps=4), 3, Stop(lambda batch: batch == 1))
+    with pytest.raises(OptionError, match=r"Keras 3\..* takes a copy of the number of batches"):
+        fit(Copies(vector_cache, 8, steps=4), 4)
+    fit(sequence_of(vector_cache), 4)
+    assert int(model.optimizer.iterations.numpy()) == 4 * 4
+
+
 def test_batches_that_a_loss_scale_passes_over_are_counted_too(vector_cache, make_model, tmp_path):
     def collate(images, labels):
         labels[:] = np.inf if next(calls) in {2 + 1, 2 + 2, 2 + 5} else labels
@@ -293,3 +314,23 @@ def test_batches_that_a_loss_scale_passes_over_are_counted_too(vector_cache, mak
     assert resume._standing(record) == Position(epoch=1, step=2)
     model.fit(sequence, epochs=3, callbacks=[resume, seen], **options)
     assert seen.batches == [0, 1, 0, 1, 2, 3]
+
+
+def test_what_a_loss_scale_passed_over_after_the_checkpoint_is_forgotten(
+    vector_cache, make_model, tmp_path
+):
+    def collate(images, labels):
+        labels[:] = np.inf if sequence.epoch == 1 else labels
+        return images, labels
+
+    model = make_model(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()))
+    sequence, seen = sequence_of(vector_cache, collate_fn=collate), Losses()
+    resume = sequence.resume(tmp_path)
+    options = {"shuffle": False, "verbose": 0}
+    model.fit(sequence, epochs=1, callbacks=[resume], **options)
+    model.save_weights(tmp_path / "end.weights.h5")
+    for _ in range(2):
+        model.load_weights(tmp_path / "end.weights.h5")
+        model.fit(sequence, epochs=3, callbacks=[resume, seen], **options)
+    assert seen.epochs == [1, 2, 1, 2]
+    assert [one.count for one in read_record(tmp_path).skips] == [4] * 4
