@@ -25,6 +25,7 @@ class Passes:
             changed in place is therefore how one pass can be shorter than the next. A pass that
             merely runs out of batches is no way: TensorFlow finds out in the middle of one more
             step, after the optimizer has counted it.
+        begun: Keras is in a pass.
         shuffled: Keras was asked to permute the batches of the pass that ended last.
     """
 
@@ -33,7 +34,7 @@ class Passes:
         self.length = np.array(steps, np.int64)
         self.shuffled = False
         self._first = (0, 0)  # one tuple, so that threads see both numbers change at once
-        self._begun = False
+        self.begun = False
         self._lock = threading.Lock()
 
     @property
@@ -44,7 +45,7 @@ class Passes:
     def open(self, epoch: int, step: int = 0) -> None:
         """Let the next pass be an epoch from a batch on. A pass that was broken off ends here."""
         with self._lock:
-            self._first, self._begun = (epoch, step), False
+            self._first, self.begun = (epoch, step), False
             self.length[...] = self.steps - step
 
     def at(self, index: int) -> tuple[int, int]:
@@ -55,15 +56,15 @@ class Passes:
     def begin(self) -> None:
         """Keras: a pass starts."""
         with self._lock:
-            self._begun = True
+            self.begun = True
 
     def end(self, *, shuffled: bool) -> None:
         """Keras: a pass ended, or a ``fit`` is being prepared, which does not count."""
         with self._lock:
-            if self._begun:
+            if self.begun:
                 self._first = (self._first[0] + 1, 0)
                 self.length[...] = self.steps
-            self.shuffled, self._begun = shuffled, False
+            self.shuffled, self.begun = shuffled, False
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

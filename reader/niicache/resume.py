@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from niicache.passes import Passes
 
+OTHER = "give fit the Sequence that resume was called on"
+
 
 class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
     """Made by ``Sequence.resume``; see there."""
@@ -69,6 +71,8 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keras: the optimizer made a step. JAX brings its state back at the epoch's end only."""
         del logs
+        if not self._passes.begun:
+            raise OptionError(f"resume: {OTHER}")
         if keras.backend.backend() != "jax":
             # With several steps an execution, the last of an epoch may name more than there are.
             self._check_count(self._before + min(batch + 1, int(self._passes.length)), whole=False)
@@ -87,31 +91,14 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
         self._opened = True
         count, scale = self._state()
         if self._record is None:
+            seeds, steps = read_seeds(self.model), self._passes.steps
             self._keep(
-                Record(
-                    stream=self._stream,
-                    steps=self._passes.steps,
-                    epoch=epoch,
-                    count=count,
-                    seeds=read_seeds(self.model),
-                )
+                Record(stream=self._stream, steps=steps, epoch=epoch, count=count, seeds=seeds)
             )
             return Position(epoch=epoch, step=0)
         record = self._record.upto(count, scale)
         position = record.position(count)
-        if position.epoch != epoch:
-            raise OptionError(
-                f"resume: fit starts with epoch {epoch}, and the model stands at batch "
-                f"{position.step} of epoch {position.epoch} of the run in {self._run}; leave out "
-                "initial_epoch, put resume after BackupAndRestore in callbacks, and delete the "
-                "folder if this is a new run"
-            )
-        if position.step and self.params.get("steps") is not self._passes.length:
-            raise OptionError(
-                f"resume: Keras {keras.__version__} takes a copy of the number of batches, and "
-                "cannot be given a shorter epoch; go on with a checkpoint of an epoch's end, or "
-                "with Keras 3.15"
-            )
+        self._check_start(epoch, position)
         batches = record.batches(count)
         if not batches:
             warnings.warn(
@@ -127,6 +114,22 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
             record = replace(record, seeds=(), draws=())
         self._keep(record)
         return position
+
+    def _check_start(self, epoch: int, position: Position) -> None:
+        """See that what Keras is about to do is what comes next."""
+        if position.epoch != epoch:
+            raise OptionError(
+                f"resume: fit starts with epoch {epoch}, and the model stands at batch "
+                f"{position.step} of epoch {position.epoch} of the run in {self._run}; leave out "
+                "initial_epoch, put resume after BackupAndRestore in callbacks, and delete the "
+                "folder if this is a new run"
+            )
+        if position.step and self.params.get("steps") is not self._passes.length:
+            raise OptionError(
+                f"resume: Keras {keras.__version__} takes a copy of the number of batches, and "
+                "cannot be given a shorter epoch; go on with a checkpoint of an epoch's end, or "
+                "with Keras 3.15"
+            )
 
     def _standing(self, record: Record) -> Position:
         count, scale = self._state()
@@ -157,8 +160,7 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
         if steps is not self._passes.length and steps != self._passes.steps:
             problems.append(
                 f"steps_per_epoch: got {steps}, expected {self._passes.steps}, the Sequence's own; "
-                "leave it out, give fit the Sequence that resume was called on, and shorten an "
-                "epoch with steps of the Sequence"
+                f"leave it out, shorten an epoch with steps of the Sequence, and {OTHER}"
             )
         if self.model.optimizer is None:
             problems.append("optimizer: got none, expected one, for it counts the batches")

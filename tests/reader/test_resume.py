@@ -164,12 +164,13 @@ def test_a_fit_of_other_steps_and_a_model_without_optimizer_are_refused_at_once(
     ]  # fmt: skip
 
 
-def test_a_fit_of_another_sequence_is_refused(vector_cache, make_model, tmp_path):
-    resume = sequence_of(vector_cache).resume(tmp_path)
+@pytest.mark.parametrize("steps", [3, 4])
+def test_a_fit_of_another_sequence_is_refused(vector_cache, make_model, tmp_path, steps):
+    resume, model = sequence_of(vector_cache).resume(tmp_path), make_model()
+    other = sequence_of(vector_cache, steps=steps)
     with pytest.raises(OptionError, match="give fit the Sequence that resume was called on"):
-        make_model().fit(
-            sequence_of(vector_cache, steps=3), shuffle=False, callbacks=[resume], verbose=0
-        )
+        model.fit(other, shuffle=False, callbacks=[resume], verbose=0)
+    assert int(model.optimizer.iterations.numpy()) <= 1
 
 
 def test_other_batches_are_refused_with_every_difference(
