@@ -202,8 +202,9 @@ class BalancedSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras sh
         must be given ``shuffle=False``, and a validation Sequence should not shuffle.
 
         The logs of the epoch that was broken off are means of the batches after the restart. A
-        checkpoint after the last batch of an epoch goes on with the next one. A transform and a
-        collate_fn are the only parts of the stream of batches that are not compared.
+        checkpoint after the last batch of an epoch goes on with the next one. Random streams of
+        layers, which Keras does not save, go on too, where each batch draws equally often. A
+        transform and a collate_fn are the only parts of the stream that are not compared.
 
         Args:
             run: Folder that keeps the record of this run, made if there is none. A new run needs
