@@ -1,14 +1,16 @@
-"""Time an epoch of BalancedSequence beside the baseline, on the same files, in one run.
+"""Time niicache beside the way that it replaces, and beside its peers, on the same data in one run.
 
-Four unequal classes (600/250/100/50 cases) of 45x45x3 int16 .nii.gz files with vector labels are
-made, built into a cache padded to 64x64x3, and read in batches of 128, 32 of each class. The ways
-take turns, round by round, so that whatever else the machine does hits all of them:
+Workloads, each in a module of ``benchmarks``:
 
-    baseline           see baseline.py; files warm in the page cache, no augmentation
-    epoch 0            a new BalancedSequence: every chunk read from its file and decoded
-    later epochs       the epochs after that: what was decoded is still in memory
+    small       the design's small cases, read in class-balanced batches
+    volumes     whole 96x96x96 volumes, from the same chunks
+    fit         a training step of Keras, beside the same batches from memory
+    build       a build, beside the loop that people write and beside gunzip
+    index       a cache of 100,000 cases; takes minutes, so it runs when asked for
 
-Imports and the compiling of kernels are over before the first round.
+Ways take turns, round by round, so that whatever else the machine does hits all of them. Every way
+is first shown to deliver the data. Imports and the compiling of kernels are over by then. A peer
+that is not installed is named and left out; ``scripts/bench --peers`` installs them all.
 """
 
 from __future__ import annotations
@@ -16,177 +18,95 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import platform
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from hush import import_keras
-from timing import epoch_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from baseline import Baseline
+    from benchmarks.table import Table
 
-COUNTS = {"a": 600, "b": 250, "c": 100, "d": 50}
-SHAPE = (64, 64)  # voxels; 45 is padded with 9 before and 10 after
-PER_CLASS = 32
-BASELINE = "baseline"
-
-# What the console script `niicache` runs, so that the bench needs no installed one.
-COMMAND = "import sys; from niicache_builder.cli.main import main; sys.exit(main())"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """Samples per second of one way, over the rounds.
-
-    Attributes:
-        way: Its name.
-        minimum: Slowest round.
-        median: The middle one.
-        maximum: Fastest round.
-        ratio: ``median`` over that of the baseline.
-        least_ratio: Slowest round over the baseline's fastest.
-    """
-
-    way: str
-    minimum: float
-    median: float
-    maximum: float
-    ratio: float
-    least_ratio: float
-
-
-def build(source: Path, cache: Path) -> None:
-    """Build the cache with the command line.
-
-    Raises:
-        CalledProcessError: If the build fails; what it said is on stderr.
-    """
-    shape = ",".join(map(str, SHAPE))
-    words = ("build", str(source), str(cache), "--shape", shape, "--labels", "vector", "--json")
-    subprocess.run([sys.executable, "-c", COMMAND, *words], check=True, stdout=subprocess.DEVNULL)
-
-
-def check_equal(old: Baseline, cache_path: Path) -> None:
-    """Refuse to compare two ways that do not read the same voxels and labels.
-
-    Raises:
-        AssertionError: If any case differs.
-    """
-    import numpy as np
-
-    from niicache import open_cache
-
-    cache = open_cache(cache_path)
-    for name, cases in zip(cache.classes, old.classes, strict=True):
-        if len(cache[name]) != len(cases):
-            raise AssertionError(f"class {name}: {len(cache[name])} cases, not {len(cases)}")
-        for number, case in enumerate(cases):
-            for mine, theirs in zip(cache[name][number], old.read(case), strict=True):
-                np.testing.assert_array_equal(mine, theirs, err_msg=str(case.image))
-
-
-def time_rounds(old: Baseline, cache: Path, *, rounds: int, epochs: int) -> dict[str, list[float]]:
-    """Return samples per second of each way, one figure a round.
-
-    Args:
-        old: The baseline.
-        cache: The cache of the same files.
-        rounds: How often each way is timed.
-        epochs: Later epochs that one figure is taken over.
-    """
-    from niicache import BalancedSequence
-
-    steps, size = len(old), old.batch_size
-    rates: dict[str, list[float]] = {}
-
-    def note(way: str, passes: int, seconds: float) -> None:
-        rates.setdefault(way, []).append(passes * steps * size / seconds)
-
-    def later(sequence: BalancedSequence) -> float:
-        return epoch_seconds(
-            lambda step: sequence.batch(1 + step // steps, step % steps), epochs * steps
-        )
-
-    BalancedSequence(cache, size, steps=steps)[0]  # compiles the kernels, or loads them
-    for number in range(rounds):
-        note(BASELINE, 1, epoch_seconds(old.__getitem__, steps))
-        new = BalancedSequence(cache, size, steps=steps, seed=number)
-        note("epoch 0", 1, epoch_seconds(new.__getitem__, steps))
-        note("later epochs", epochs, later(new))
-        new.close()
-    return rates
-
-
-def table(rates: dict[str, list[float]]) -> list[Row]:
-    """Return one row a way, compared with the baseline."""
-    base = rates[BASELINE]
-    return [
-        Row(
-            way=way,
-            minimum=min(figures),
-            median=median(figures),
-            maximum=max(figures),
-            ratio=median(figures) / median(base),
-            least_ratio=min(figures) / max(base),
-        )
-        for way, figures in rates.items()
-    ]
-
-
-def render(rows: Sequence[Row]) -> str:
-    """Return the rows as aligned text, samples per second."""
-    lines = [f"{'samples/s':16}{'min':>10}{'median':>10}{'max':>10}{'ratio':>9}{'at least':>10}"]
-    lines += [
-        f"{row.way:16}{row.minimum:10,.0f}{row.median:10,.0f}{row.maximum:10,.0f}"
-        f"{row.ratio:8.1f}x{row.least_ratio:9.1f}x"
-        for row in rows
-    ]
-    return "\n".join(lines)
+WORKLOADS = {
+    "small": "benchmarks.small",
+    "volumes": "benchmarks.volumes",
+    "fit": "benchmarks.fit",
+    "build": "benchmarks.building",
+    "index": "benchmarks.index",
+}
+ASKED_FOR = {"index"}
+PACKAGES = ("numpy", "zarr", "tensorstore", "tensorflow", "keras", "grain", "monai", "torch")
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--cases-scale", type=float, default=1.0, help="share of the 1,000 cases to make"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5, help="how often each way is timed")
-    parser.add_argument("--epochs", type=int, default=10, help="later epochs in one round")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    add = parser.add_argument
+    add("--only", action="append", choices=WORKLOADS, help="run this workload; may be repeated")
+    add("--all", action="store_true", help="run every workload, those that take minutes too")
+    add("--peers", action="store_true", help="install every peer first; scripts/bench does it")
+    add("--cold", action="store_true", help="also read with an empty page cache")
+    add("--cases-scale", type=float, default=1.0, help="share of the cases to make")
+    add("--rounds", type=int, default=5, help="how often each way is timed")
+    add("--epochs", type=int, default=10, help="epochs in one round of a fast way")
+    add("--threads", type=int, default=cpus, help="threads or processes that any way may use")
+    add("--json", action="store_true", help="one JSON object instead of tables")
     options = parser.parse_args(words)
-    if min(options.rounds, options.epochs) < 1 or not 0 < options.cases_scale <= 1:
-        parser.error("--rounds and --epochs are 1 or more, --cases-scale is above 0 and at most 1")
+    if min(options.rounds, options.epochs, options.threads) < 1 or not 0 < options.cases_scale <= 1:
+        parser.error(
+            "--rounds, --epochs and --threads are 1 or more, --cases-scale is above 0 and at most 1"
+        )
     return options
+
+
+def machine() -> dict[str, object]:
+    """Return what the figures depend on besides the code."""
+    facts: dict[str, object] = {"cpus": os.cpu_count(), "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            facts[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return facts
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the bench and print its result to stdout."""
-    options = parse(words)
+    said = parse(words)
     import_keras()
-    from baseline import Baseline
-    from synthetic import write_cases
+    from benchmarks.options import Options
+    from benchmarks.table import render
 
-    counts = {name: max(1, round(n * options.cases_scale)) for name, n in COUNTS.items()}
-    with tempfile.TemporaryDirectory(prefix="niicache-bench-") as folder:
-        source, cache = Path(folder, "source"), Path(folder, "cache")
-        write_cases(source, counts)
-        build(source, cache)
-        old = Baseline(source, shape=SHAPE, labels="file", per_class=PER_CLASS)
-        check_equal(old, cache)
-        rows = table(time_rounds(old, cache, rounds=options.rounds, epochs=options.epochs))
-    facts = {"cases": counts, "batch": old.batch_size, "steps": len(old), "cpus": os.cpu_count()}
-    if options.json:
-        print(json.dumps({**facts, "unit": "samples/s", "rows": [asdict(row) for row in rows]}))
-    else:
-        print(", ".join(f"{name}: {value}" for name, value in facts.items()))
-        print(render(rows))
+    options = Options(
+        scale=said.cases_scale,
+        rounds=said.rounds,
+        epochs=said.epochs,
+        threads=said.threads,
+        cold=said.cold,
+    )
+    chosen = said.only or [name for name in WORKLOADS if said.all or name not in ASKED_FOR]
+    facts = machine()
+    tables: dict[str, Table] = {}
+    if not said.json:
+        print(", ".join(f"{name} {fact}" for name, fact in facts.items()), flush=True)
+    for name in chosen:
+        with tempfile.TemporaryDirectory(prefix="niicache-bench-") as folder:
+            tables[name] = import_module(WORKLOADS[name]).run(Path(folder), options)
+        if not said.json:
+            print(f"\n{render(tables[name])}", flush=True)
+    if said.json:
+        workloads = {name: asdict(table) for name, table in tables.items()}
+        print(json.dumps({"machine": facts, "workloads": workloads}))
     return 0
 
 

@@ -1,0 +1,1 @@
+"""What ``scripts/bench`` times: one module a workload, one module a peer in ``peers``."""
