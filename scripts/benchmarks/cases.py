@@ -81,29 +81,28 @@ def check_way(way: Way, cases: Cases) -> None:
         AssertionError: A batch has another shape or dtype, other shares, or another voxel.
     """
     batches = way.open(0, 1)
-    batch = next(batches)
+    classes = _classes(way, next(batches), cases)
     for _ in batches:
         pass  # a way may have threads at work until its end
-    counts = np.bincount(
-        _classes(way.name, batch, cases, dtype=batch[0].dtype), minlength=len(cases.names)
-    )
+    counts = np.bincount(classes, minlength=len(cases.names))
     if way.exact and counts.tolist() != [cases.per_class] * len(cases.names):
         raise AssertionError(f"{way.name}: shares {counts.tolist()}, not {cases.per_class} each")
 
 
-def _classes(name: str, batch: Batch, cases: Cases, *, dtype: object) -> list[int]:
+def _classes(way: Way, batch: Batch, cases: Cases) -> list[int]:
     """Return the class of each sample, found by its voxels."""
+    name = way.name
     images, labels = (np.asarray(part) for part in batch)
-    shape = (cases.batch_size, *cases.images[0].shape[1:])
-    if images.shape != shape or images.dtype != np.float32:
-        raise AssertionError(f"{name}: images {images.shape} {dtype}, not {shape} float32")
+    wanted = (cases.batch_size, *cases.images[0].shape[1:]), way.dtype
+    if (images.shape, images.dtype.name) != wanted:
+        raise AssertionError(f"{name}: images {images.shape} {images.dtype}, not {wanted}")
     found = []
     for image, label in zip(images, labels, strict=True):
         stored = image.astype(cases.images[0].dtype)
-        index, wanted = cases.known.get(stored.tobytes(), (-1, b""))
+        index, right = cases.known.get(stored.tobytes(), (-1, b""))
         if index < 0 or not np.array_equal(stored, image):
             raise AssertionError(f"{name}: a batch holds an image that is no case")
-        if label.astype(np.float32).tobytes() != wanted:
+        if label.astype(np.float32).tobytes() != right:
             raise AssertionError(f"{name}: a case of class {cases.names[index]} has a wrong label")
         found.append(index)
     return found

@@ -27,11 +27,13 @@ class Way(ABC):
         needs: Modules without which the way is skipped.
         passes: Epochs in one round, for what is too slow for many; None takes as many as asked.
         exact: Every batch holds an exact share of each class.
+        dtype: Of the images that it delivers.
     """
 
     needs: tuple[str, ...] = ()
     passes: int | None = None
     exact = True
+    dtype = "float32"
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from benchmarks.cases import Cases
     from benchmarks.way import Batch
 
+POOL = 4  # threads of tf.data for each that a way may use: many of them only wait for each other
+
 
 class TFRecord(Way):
     """Raw records, padded already: the int16 voxels, then the label's bytes.
@@ -24,14 +26,16 @@ class TFRecord(Way):
 
     With ``sampled`` the classes go through ``sample_from_datasets`` case by case, as its
     documentation shows for unequal classes; shares are then equal on average only. Otherwise each
-    class is batched by itself and the parts are joined: exact shares, and far fewer elements.
+    class is batched by itself and the parts are joined: exact shares, and far fewer elements. With
+    ``cached`` the records are read once and stay in memory.
     """
 
     needs = ("tensorflow",)
 
-    def __init__(self, name: str, *, sampled: bool) -> None:
+    def __init__(self, name: str, *, sampled: bool = False, cached: bool = False) -> None:
         super().__init__(name)
         self.sampled = sampled
+        self.cached = cached
         self.exact = not sampled
 
     def prepare(self, cases: Cases, folder: Path) -> None:
@@ -56,11 +60,12 @@ class TFRecord(Way):
         """Return an endless dataset of batches."""
         import tensorflow as tf
 
+        files = [tf.data.TFRecordDataset(file, buffer_size=1 << 20) for file in self.files]
         classes = [
-            tf.data.TFRecordDataset(file, buffer_size=1 << 20)
+            (records.cache() if self.cached else records)
             .shuffle(len(images), seed=seed, reshuffle_each_iteration=True)
             .repeat()
-            for file, images in zip(self.files, self.cases.images, strict=True)
+            for records, images in zip(files, self.cases.images, strict=True)
         ]
         if self.sampled:
             weights = [1 / len(classes)] * len(classes)
@@ -71,7 +76,7 @@ class TFRecord(Way):
             records = tf.data.Dataset.zip(parts).map(lambda *some: tf.concat(some, 0))
         options = tf.data.Options()
         options.deterministic = False
-        options.threading.private_threadpool_size = self.cases.threads
+        options.threading.private_threadpool_size = POOL * self.cases.threads
         decoded = records.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
         return decoded.prefetch(tf.data.AUTOTUNE).with_options(options)
 
