@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
@@ -16,6 +17,8 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from baseline import Baseline, epoch_order, list_cases, pad_centred  # noqa: E402 - needs the path
+from benchmarks.cases import Cases, check_way  # noqa: E402 - as above
+from benchmarks.way import Way  # noqa: E402 - as above
 from mni_slices import load_head, slices, write_slices  # noqa: E402 - as above
 from synthetic import write_cases  # noqa: E402 - as above
 
@@ -143,24 +146,89 @@ def test_the_baseline_pads_masks_like_images(head, tmp_path):
     assert (images[masks > 0] > 0).mean() > 0.99
 
 
-def test_the_bench_runs_and_says_what_it_timed():
-    words = ["--cases-scale", "0.02", "--rounds", "2", "--epochs", "2", "--json"]
+@pytest.fixture(scope="module")
+def bench():
+    """Return what the bench says with every workload, tiny."""
+    words = ["--all", "--cold", "--cases-scale", "0.02", "--rounds", "1", "--epochs", "1", "--json"]
     done = subprocess.run(
         [sys.executable, SCRIPTS / "bench.py", *words],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["cases"] == {"a": 12, "b": 5, "c": 2, "d": 1}
-    assert (said["batch"], said["steps"]) == (128, 1)
-    rows = {row["way"]: row for row in said["rows"]}
-    assert list(rows) == ["baseline", "epoch 0", "later epochs"]
-    base = rows["baseline"]
-    assert base["ratio"] == 1.0
-    for row in rows.values():
-        assert 0 < row["minimum"] <= row["median"] <= row["maximum"]
-        assert row["ratio"] == pytest.approx(row["median"] / base["median"])
-        assert row["least_ratio"] == pytest.approx(row["minimum"] / base["maximum"])
+    return json.loads(done.stdout)
+
+
+def test_the_bench_runs_every_workload_and_its_sums_are_right(bench):
+    assert bench["machine"]["cpus"] == os.cpu_count()
+    assert set(bench["workloads"]) == {"small", "volumes", "fit", "build", "index"}
+    for table in bench["workloads"].values():
+        assert table["rows"]
+        medians = {row["way"]: row["median"] for row in table["rows"]}
+        assert len(medians) == len(table["rows"])
+        for row in table["rows"]:
+            assert 0 < row["minimum"] <= row["median"] <= row["maximum"]
+
+
+def test_the_small_cases_are_timed_beside_the_baseline_and_every_peer_that_is_there(bench):
+    small = bench["workloads"]["small"]
+    assert small["facts"] == {"cases": {"a": 12, "b": 5, "c": 2, "d": 1}, "batch": 128, "steps": 1}
+    medians = {row["way"]: row["median"] for row in small["rows"]}
+    assert {f"{kind}, {when}" for kind in ("niicache", "niicache none")
+            for when in ("epoch 0", "windows only", "in budget")} < set(medians)  # fmt: skip
+    assert {"baseline", "RAM index", "zarr-python", "TensorStore", "baseline, cold"} < set(medians)
+    for row in small["rows"]:
+        assert row["ratios"]["baseline"] == pytest.approx(row["median"] / medians["baseline"])
+        assert row["ratios"]["RAM"] == pytest.approx(row["median"] / medians["RAM index"])
+
+
+def test_a_peer_that_is_not_installed_is_named_with_the_reason(bench):
+    small = bench["workloads"]["small"]
+    timed = {row["way"] for row in small["rows"]}
+    peers = {
+        "nnU-Net's blosc2 files": ("blosc2",),
+        "Grain, ArrayRecord": ("grain", "array_record"),
+        "MONAI CacheDataset": ("monai", "torch"),
+    }
+    for way, needs in peers.items():
+        absent = [module for module in needs if find_spec(module) is None]
+        assert (way in timed) == (not absent)
+        if absent:
+            reason = small["skipped"][way]
+            assert reason == f"{', '.join(absent)} not installed; scripts/bench --peers has it"
+
+
+def test_times_are_compared_the_other_way_round_than_rates(bench):
+    rows = {row["way"]: row for row in bench["workloads"]["build"]["rows"]}
+    ours, loop = (rows[f"volumes: {way}"] for way in ("niicache build", "obvious loop"))
+    assert ours["ratios"]["loop"] == pytest.approx(loop["median"] / ours["median"])
+
+
+def test_a_way_that_delivers_something_else_is_not_timed():
+    class Wrong(Way):
+        def __init__(self, images, labels):
+            super().__init__("wrong")
+            self.batch = images, labels
+
+        def open(self, number, epochs):  # noqa: ARG002 - one batch
+            return iter([self.batch])
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 9, (2, 3, 4, 4, 1)).astype(np.int16)
+    labels = rng.random((2, 3, 2), np.float32)
+    cases = Cases(
+        source=ROOT, cache=ROOT, uncompressed=ROOT, names=("a", "b"), images=tuple(images),
+        labels=tuple(labels), per_class=1, steps=1, threads=1,
+    )  # fmt: skip
+    right = images[:, 0].astype(np.float32), labels[:, 0]
+    check_way(Wrong(*right), cases)
+    with pytest.raises(AssertionError, match="an image that is no case"):
+        check_way(Wrong(right[0] + 0.25, right[1]), cases)
+    with pytest.raises(AssertionError, match="a wrong label"):
+        check_way(Wrong(right[0], right[1][::-1]), cases)
+    with pytest.raises(AssertionError, match="shares"):
+        check_way(Wrong(images[0, :2].astype(np.float32), labels[0, :2]), cases)
+    with pytest.raises(AssertionError, match="not"):
+        check_way(Wrong(images[:, 0], labels[:, 0]), cases)
 
 
 @pytest.mark.parametrize("script", ["test", "demo", "bench", "wheel"])

@@ -27,7 +27,7 @@ class Cases:
         cache: niicache's cache of it, default codec.
         uncompressed: The same with ``--codec none``; the same path where there is none.
         names: Names of the classes, sorted.
-        images: (cases, \\*spatial, channel) of each class, padded, in order of name.
+        images: ``(cases, *spatial, channel)`` of each class, padded, in order of name.
         labels: (cases, k) float32 of each class.
         per_class: Samples of each class in a batch.
         steps: Batches in an epoch.

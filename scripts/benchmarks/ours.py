@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from benchmarks.cases import Cases
     from benchmarks.way import Batch
-
     from niicache import Cache
 
 MIX = 4  # chunks in a window: the default of BalancedSequence

@@ -28,17 +28,26 @@ if TYPE_CHECKING:
 
     from benchmarks.options import Options
     from benchmarks.way import Way
-
     from niicache import Cache
 
 COUNTS = {"a": 600, "b": 250, "c": 100, "d": 50}
 SHAPE = (64, 64)  # voxels; 45 is padded with 9 before and 10 after
 PER_CLASS = 32
-YARDSTICKS = ("baseline", "RAM index")
+YARDSTICKS = {
+    "baseline": "baseline",
+    "TFRecord": "tf.data TFRecord, sample_from_datasets",
+    "MONAI": "MONAI CacheDataset",
+    "RAM": "RAM index",
+}
 
 
-def make_cases(folder: Path, options: Options) -> Cases:
-    """Write the files, build both caches, and read everything as the baseline does.
+def make_cases(folder: Path, options: Options, *, uncompressed: bool = True) -> Cases:
+    """Write the files, build the caches, and read everything as the baseline does.
+
+    Args:
+        folder: Where all of it goes.
+        options: How many cases.
+        uncompressed: Build the cache with ``--codec none`` too.
 
     Raises:
         AssertionError: A cache holds another voxel or label than the baseline reads.
@@ -48,10 +57,13 @@ def make_cases(folder: Path, options: Options) -> Cases:
     words = ("--shape", ",".join(map(str, SHAPE)), "--labels", "vector")
     old = Baseline(source, shape=SHAPE, labels="file", per_class=PER_CLASS)
     read = [[old.read(case) for case in members] for members in old.classes]
+    cache = plain = build_cache(source, folder / "cache", *words)
+    if uncompressed:
+        plain = build_cache(source, folder / "uncompressed", *words, "--codec", "none")
     cases = Cases(
         source=source,
-        cache=build_cache(source, folder / "cache", *words),
-        uncompressed=build_cache(source, folder / "uncompressed", *words, "--codec", "none"),
+        cache=cache,
+        uncompressed=plain,
         names=tuple(sorted(COUNTS)),
         images=tuple(np.stack([image for image, _ in of]).astype(np.int16) for of in read),
         labels=tuple(np.stack([label for _, label in of]) for of in read),
@@ -59,7 +71,7 @@ def make_cases(folder: Path, options: Options) -> Cases:
         steps=len(old),
         threads=options.threads,
     )
-    for path in (cases.cache, cases.uncompressed):
+    for path in {cases.cache, cases.uncompressed}:
         check_cache(open_cache(path), cases)
     return cases
 
@@ -137,10 +149,11 @@ def remarks(cases: Cases) -> tuple[str, ...]:
     """Return what belongs beside the rows of niicache: here goes how well its order mixes."""
     window = window_bytes(open_cache(cases.cache))
     decoded = sum(images.nbytes for images in cases.images)
-    return (
+    memory = (
         f"windows only: memory={window / 1e6:.1f} MB of decoded chunks, for one window of each "
-        f"class; all cases are {decoded / 1e6:.1f} MB",
+        f"class; all cases are {decoded / 1e6:.1f} MB"
     )
+    return (memory,)
 
 
 def cold_remarks(cases: Cases) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 TENS = 100  # figures below this are shown with two digits after the point
 
@@ -55,21 +55,21 @@ class Table:
 def make_rows(
     figures: Mapping[str, Sequence[float]],
     *,
-    yardsticks: Iterable[str] = (),
+    yardsticks: Mapping[str, str] | None = None,
     higher_is_better: bool = True,
 ) -> tuple[Row, ...]:
     """Return one row a way, compared with the yardsticks that are among them.
 
     Args:
         figures: Those of all rounds, by way.
-        yardsticks: Ways that the others are compared with.
+        yardsticks: Ways that the others are compared with, by what the column is called.
         higher_is_better: True for rates, False for times.
     """
     middles = {way: median(all_of) for way, all_of in figures.items()}
-    present = [way for way in yardsticks if way in middles]
+    present = {name: way for name, way in (yardsticks or {}).items() if way in middles}
 
     def ratio(way: str, stick: str) -> float:
-        quotient = middles[way] / middles[stick]
+        quotient = middles[way] / middles[present[stick]]
         return quotient if higher_is_better else 1 / quotient
 
     return tuple(

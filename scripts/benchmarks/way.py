@@ -38,7 +38,7 @@ class Way(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def prepare(self, cases: Cases, folder: Path) -> None:
+    def prepare(self, cases: Cases, folder: Path) -> None:  # noqa: B027 - as close
         """Get ready, once: write the same voxels in the way's own format.
 
         Args:

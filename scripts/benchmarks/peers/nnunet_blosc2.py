@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NnunetBlosc2(Way):
-    """What ``nnUNetDatasetBlosc2`` does: float32, zstd 8, memory-mapped, one decoding thread a file.
+    """What ``nnUNetDatasetBlosc2`` does: float32, zstd 8, memory-mapped, one thread a file.
 
     nnU-Net's batches are made by processes; here by threads, because nothing is augmented.
     """
@@ -54,9 +54,7 @@ class NnunetBlosc2(Way):
         import blosc2
 
         images = np.empty((self.cases.batch_size, *self.cases.images[0].shape[1:]), np.float32)
-        paths = [
-            files[row] for files, some in zip(self.files, rows, strict=True) for row in some
-        ]
+        paths = [files[row] for files, some in zip(self.files, rows, strict=True) for row in some]
         for slot, path in enumerate(paths):
             file = blosc2.open(urlpath=path, mode="r", dparams={"nthreads": 1}, mmap_mode="r")
             images[slot] = file[...]

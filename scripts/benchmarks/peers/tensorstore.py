@@ -91,9 +91,7 @@ class TensorStore(Way):
     def our_draws(self, number: int, epochs: int) -> Iterator[list[Array]]:
         """Yield the rows of the batches that niicache would give."""
         sequence = self.ours.make(number, memory=0)
-        rows = [
-            {name: row for row, name in enumerate(view.slot_names)} for view in sequence.cache
-        ]
+        rows = [{name: row for row, name in enumerate(view.slot_names)} for view in sequence.cache]
         size = self.cases.per_class
         for epoch in range(epochs):
             for step in range(self.cases.steps):
