@@ -22,8 +22,8 @@ PROBE = Path(__file__).with_name("index_probe.py")
 COUNTS = {"a": 60_000, "b": 25_000, "c": 10_000, "d": 5_000}
 SHAPE = (8, 8)
 REMARK = (
-    "after imports and compiled kernels, files in the page cache. Traced: what Python and numpy hold "
-    "after open_cache, Sequence and first batch, without the batch and without decoded chunks "
+    "after imports and compiled kernels, files in the page cache. Traced: what Python and numpy "
+    "hold after open_cache, Sequence and first batch, without the batch and without decoded chunks "
     "(memory=0). RSS: growth of the process over the same."
 )
 

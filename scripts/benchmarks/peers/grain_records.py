@@ -21,9 +21,9 @@ class GrainRecords(Way):
     """Records as in :mod:`tfrecord`, not compressed and one to a group, for random access.
 
     Each class is shuffled and repeated, the classes are mixed in equal parts, and a batch is
-    decoded at once from its records, on ``threads`` threads. With ``at_once`` Grain is given no records but
-    numbers of batches, and each batch asks its files for all its records in one call: less of
-    Grain's Python for each record, and the order is then the user's own affair.
+    decoded at once from its records, on ``threads`` threads. With ``at_once`` Grain is given no
+    records but numbers of batches, and each batch asks its files for all its records in one call:
+    less of Grain's Python for each record, and the order is then the user's own affair.
     """
 
     needs = ("grain", "array_record")
