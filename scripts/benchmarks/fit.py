@@ -15,7 +15,6 @@ from benchmarks.table import Table, make_rows
 from niicache import BalancedSequence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from benchmarks.cases import Cases
@@ -94,18 +93,14 @@ def constant_dataset(batches: list[tuple[Any, Any]]) -> Any:
     )
 
 
-def feeds(cases: Cases, steps: int) -> tuple[dict[str, Callable[[int], Any]], BalancedSequence]:
-    """Return what each way gives ``fit``, by the number of the round, and the Sequence to close."""
+def feeds(cases: Cases, steps: int) -> tuple[dict[str, Any], BalancedSequence]:
+    """Return what each way gives ``fit``, and the Sequence, to be closed."""
     sequence = BalancedSequence(
         cases.cache, cases.batch_size, steps=steps, workers=cases.threads, memory=1 << 32
     )
     batches = [sequence.batch(0, step) for step in range(steps)]
-    constant, handed = constant_dataset(batches), Constant(batches)
-    return {
-        CONSTANT: lambda _: constant,
-        HANDED: lambda _: handed,
-        OURS: lambda _: sequence,
-    }, sequence
+    feed = {CONSTANT: constant_dataset(batches), HANDED: Constant(batches), OURS: sequence}
+    return feed, sequence
 
 
 def run(folder: Path, options: Options) -> Table:
@@ -117,9 +112,10 @@ def run(folder: Path, options: Options) -> Table:
     models = {way: network(outputs) for way in given}
     figures: dict[str, list[float]] = {way: [] for way in given}
     for number in range(options.rounds + 1):
-        for way, feed in given.items():
+        turns = list(given)
+        for way in turns[number % len(turns) :] + turns[: number % len(turns)]:
             clock = StepClock()
-            models[way].fit(feed(number), epochs=2, shuffle=False, verbose=0, callbacks=[clock])
+            models[way].fit(given[way], epochs=2, shuffle=False, verbose=0, callbacks=[clock])
             if number:  # the first round traces and compiles
                 figures[way].append(1e3 * float(np.mean(clock.step_seconds)))
     sequence.close()
