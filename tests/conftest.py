@@ -17,6 +17,7 @@ import os
 os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 # The suites must take the same time and find the same things wherever they run.
 settings.register_profile("niicache", deadline=None, derandomize=True, database=None)
 settings.load_profile("niicache")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_in_memory():
+    """Let no test find chunks that another has decoded: they are known by what they hold."""
+    hot = sys.modules.get("niicache.hot")
+    if hot is not None:
+        hot.SHARED.clear()
 
 
 @pytest.fixture(scope="session")

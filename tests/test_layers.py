@@ -22,7 +22,9 @@ ROOTS = {name: Path(package.__file__).parent for name, package in PACKAGES.items
 OWNERS = {
     "niicache": {
         "google_crc32c": r"format\.codec",
-        "keras": "sequence|resume",  # resume is a callback, made where a Sequence asks for it
+        # resume is a callback, made where a Sequence asks for it; balanced names its type
+        "keras": "sequence|resume|balanced",
+        "llvmlite": "native",
         "numba": "kernels",
         "numcodecs": r"format\.codec",
         "zarr": "tables",

@@ -1,7 +1,8 @@
 """Class-balanced batches from NIfTI folders, at the speed of memory.
 
     open_cache        a cache that ``niicache build`` wrote
-    BalancedSequence  a Keras Sequence over it
+    BalancedSequence  a Keras Sequence over it, for training
+    OrderedSequence   a Keras Sequence of every case once, for evaluation
     errors            everything that is raised on purpose
 
 Names are loaded when first used, so that ``import niicache`` costs nothing.
@@ -15,14 +16,16 @@ from niicache import errors
 from niicache._version import __version__
 
 if TYPE_CHECKING:
+    from niicache.balanced import BalancedSequence
     from niicache.cache import Cache, open_cache
-    from niicache.sequence import BalancedSequence
+    from niicache.ordered import OrderedSequence
     from niicache.view import ClassView, Sample
 
 __all__ = [
     "BalancedSequence",
     "Cache",
     "ClassView",
+    "OrderedSequence",
     "Sample",
     "__version__",
     "errors",
@@ -30,9 +33,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BalancedSequence": "niicache.sequence",
+    "BalancedSequence": "niicache.balanced",
     "Cache": "niicache.cache",
     "ClassView": "niicache.view",
+    "OrderedSequence": "niicache.ordered",
     "Sample": "niicache.view",
     "open_cache": "niicache.cache",
 }

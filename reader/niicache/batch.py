@@ -1,170 +1,138 @@
-"""Draws become one filled batch: chunks are decoded once each, straight into its memory."""
+"""Draws become one filled batch: every chunk is decoded once, every case copied once.
+
+A batch is made by the thread that asks for it, from end to end. Two batches at a time keep two
+cores busy; two halves of one would meet twice a batch.
+"""
 
 from __future__ import annotations
 
-import math
-import os
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from niicache.decoding import Decoder, Place
+from niicache.errors import DamageError
 from niicache.format.geometry import chunk_boxes
-from niicache.hot import HotChunks
-from niicache.kernels import gather
+from niicache.hot import SHARED
+from niicache.kernels import gather, gather_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Mapping
 
-    from niicache.chunks import ChunkReader
+    from niicache.gathering import Gathering
+    from niicache.hot import HotChunks
 
-Item = TypeVar("Item")
-
-PART_BYTES = 2 * 1024 * 1024
-"""Batch memory below which a second thread costs more in hand-overs than it saves."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pick:
-    """Cases of one chunk (or of one column of blocks) and where in the batch they go.
-
-    Attributes:
-        reader: The array that they lie in.
-        chunk: Chunk number along the case axis.
-        rows: (k,) int64, cases inside the chunk.
-        slots: (k,) int64, positions in the batch.
-        out: (batch, *shape) array to fill.
-    """
-
-    reader: ChunkReader
-    chunk: int
-    rows: np.ndarray
-    slots: np.ndarray
-    out: np.ndarray
-
-
-def plan_picks(
-    readers: Sequence[ChunkReader], classes: np.ndarray, rows: np.ndarray, out: np.ndarray
-) -> list[Pick]:
-    """Group the samples of a batch by the chunk that holds them. Pure.
-
-    Args:
-        readers: One array a class.
-        classes: (batch,) class of each sample.
-        rows: (batch,) array row of each sample.
-        out: (batch, *shape) array that the picks shall fill.
-    """
-    sizes = np.array([reader.layout.chunk[0] for reader in readers])[classes]
-    chunks = rows // sizes
-    order = np.lexsort((rows, chunks, classes))
-    ends = np.flatnonzero(np.diff(classes[order]) | np.diff(chunks[order])) + 1
-    return [
-        Pick(
-            readers[classes[group[0]]],
-            int(chunks[group[0]]),
-            (rows[group] - chunks[group] * sizes[group]),
-            group,
-            out,
-        )
-        for group in np.split(order, ends)
-    ]
+Check = Literal["first", "always"]
 
 
 class Filler:
-    """Fills batches, by itself or with a few threads that live as long as it does."""
+    """Fills batches in the calling thread. Thread-safe; threads share what they decode."""
 
-    def __init__(self, *, workers: int, memory: int) -> None:
-        """Make a filler; threads start with the first batch that is worth them.
+    def __init__(self, *, memory: int, check: Check = "first", store: HotChunks = SHARED) -> None:
+        """Make a filler.
 
         Args:
-            workers: Threads to use at most, the calling one included.
-            memory: Bytes of decoded chunks to keep.
+            memory: Bytes of decoded chunks that the process may keep.
+            check: When the crc32c of an uncompressed chunk is looked at. Compressed ones are
+                proven whenever they are read, because blosc must not see any other bytes.
+            store: What keeps them.
         """
-        self.hot = HotChunks(memory)
-        self._workers = workers
-        self._pool: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self.store = store
+        self._memory = memory
+        self._always = check == "always"
+        self._joined = False
+        self._decoder = Decoder(store)
 
-    def fill(self, picks: Sequence[Pick]) -> None:
-        """Do every pick.
+    def fill(self, gathering: Gathering, out: np.ndarray) -> Mapping[int, DamageError]:
+        """Fill the places of some samples.
 
-        Raises:
-            DamageError: A chunk is missing or damaged; the batch is not to be used.
+        Args:
+            gathering: Which.
+            out: (batch, *shape), C-contiguous, of any dtype that the voxels convert to.
+
+        Returns:
+            What is wrong with chunks, by position in ``gathering.chunks``. The places of their
+            samples may hold anything.
         """
-        total = sum(pick.slots.size * pick.out[0].nbytes for pick in picks)
-        self.run(self._take_all, picks, parts=math.ceil(total / PART_BYTES))
-
-    def run(
-        self, function: Callable[[Iterable[Item]], None], items: Sequence[Item], *, parts: int
-    ) -> None:
-        """Call ``function`` on slices of ``items``, one of them in this thread."""
-        if self._pid != os.getpid():
-            self._after_fork()
-        parts = max(1, min(parts, self._workers, len(items)))
-        slices = [items[i::parts] for i in range(parts)]
-        futures = self._submit(function, slices[1:])
-        try:
-            function(slices[0])
-        finally:
-            errors = [future.exception() for future in futures]
-        for error in errors:
-            if error is not None:
-                raise error
+        if not self._joined:
+            self._joined = True
+            self.store.join(self, self._memory)
+        if gathering.chunks and gathering.chunks[0][0].layout.blocks > 1:
+            return self._fill_blocks(gathering, out)
+        return self._fill_cases(gathering, out)
 
     def close(self) -> None:
-        """End the threads and forget the chunks."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True)
-        self.hot = HotChunks(self.hot.budget)
+        """Give back the memory."""
+        self.store.leave(self)
+        self._joined = False
 
-    def _submit(
-        self, function: Callable[[Iterable[Item]], None], slices: Sequence[Sequence[Item]]
-    ) -> list[Future[None]]:
-        if not slices:
-            return []
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._workers - 1, thread_name_prefix="niicache")
-            return [self._pool.submit(function, part) for part in slices]
+    def _fill_cases(self, gathering: Gathering, out: np.ndarray) -> dict[int, DamageError]:
+        flat = out.reshape(len(out), -1)
+        direct = self._fill_direct(gathering, flat)
+        chunks, damage = self._decoder.decode(
+            gathering.chunks, gathering.again, _own_places(gathering, flat), without=direct
+        )
+        which, rows, slots = gathering.which, gathering.rows, gathering.slots
+        if len(chunks) < len(gathering.chunks):
+            here = np.isin(which, list(chunks))
+            which, rows, slots = which[here], rows[here], slots[here]
+        begins = [chunks[i].begin if i in chunks else 0 for i in range(len(gathering.chunks))]
+        layout = gathering.chunks[0][0].layout
+        places = np.array(begins, np.int64)[which] + rows * gathering.chunks[0][0].case_nbytes
+        gather(places, np.dtype(layout.dtype), flat, slots)
+        return damage
 
-    def _after_fork(self) -> None:
-        """Start afresh in a forked child: it has the pool, but none of its threads."""
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._pool = None
-        self.hot = HotChunks(self.hot.budget)
-
-    def _take_all(self, picks: Iterable[Pick]) -> None:
-        for pick in picks:
-            if pick.reader.layout.blocks == 1:
-                self._take_cases(pick)
-            else:
-                self._take_blocks(pick)
-
-    def _take_cases(self, pick: Pick) -> None:
-        chunk = self._chunk(pick.reader, pick.chunk)
-        flat = chunk.reshape(chunk.shape[0], -1)
-        gather(flat, pick.rows, pick.out.reshape(pick.out.shape[0], -1), pick.slots)
-
-    def _take_blocks(self, pick: Pick) -> None:
-        layout = pick.reader.layout
-        first = pick.chunk * layout.blocks
-        for block, box in enumerate(chunk_boxes(layout.shape, layout.chunk[1:])):
-            chunk = self._chunk(pick.reader, first + block)
+    def _fill_blocks(self, gathering: Gathering, out: np.ndarray) -> dict[int, DamageError]:
+        layout = gathering.chunks[0][0].layout
+        damage: dict[int, DamageError] = {}
+        for number, box in enumerate(chunk_boxes(layout.shape, layout.chunk[1:])):
+            blocks = [(reader, n * layout.blocks + number) for reader, n in gathering.chunks]
+            chunks, wrong = self._decoder.decode(blocks, gathering.again, {})
+            for i, error in wrong.items():
+                before = damage[i].problems if i in damage else ()
+                damage[i] = DamageError([*before, *error.problems])
             inside = tuple(slice(0, n) for n in box.shape)
-            for row, slot in zip(pick.rows.tolist(), pick.slots.tolist(), strict=True):
-                pick.out[(slot, *box.slices)] = chunk[(row, *inside)]
+            shaped = {
+                i: piece.array.view(layout.dtype).reshape(layout.chunk)
+                for i, piece in chunks.items()
+            }
+            samples = zip(gathering.which, gathering.rows, gathering.slots, strict=True)
+            for which, row, slot in samples:
+                if which in shaped:
+                    out[(slot, *box.slices)] = shaped[which][(row, *inside)]
+        return damage
 
-    def _chunk(self, reader: ChunkReader, number: int) -> np.ndarray:
-        key = (reader, number)
-        chunk = self.hot.get(key)
-        if chunk is None:
-            chunk = reader.empty()
-            reader.read(number, chunk)
-            self.hot.put(key, chunk)
-        return chunk
+    def _fill_direct(self, gathering: Gathering, flat: np.ndarray) -> frozenset[int]:
+        """Read cases of proven, uncompressed chunks from the page cache; return which chunks."""
+        layout = gathering.chunks[0][0].layout
+        if layout.codec is not None or self._always or "float16" in {layout.dtype, str(flat.dtype)}:
+            return frozenset()
+        found = {}
+        for i, (reader, number) in enumerate(gathering.chunks):
+            if self.store.holds(reader.key(number)):
+                continue
+            place = reader.locate(number)
+            if place is not None and place[0].proven[reader.place(number)]:
+                found[i] = place
+        if not found:
+            return frozenset()
+        picked = np.isin(gathering.which, list(found))
+        case = layout.case_nbytes
+        jobs = np.zeros((int(picked.sum()), 6), np.int64)
+        chunks = gathering.which[picked].tolist()
+        jobs[:, 0] = [found[i][0].fd for i in chunks]
+        jobs[:, 1] = [found[i][1] for i in chunks] + gathering.rows[picked] * case
+        jobs[:, 2] = case
+        sound = gather_rows(
+            jobs, self._decoder.scratch(case), np.dtype(layout.dtype), flat, gathering.slots[picked]
+        )
+        return frozenset(found) - {i for i, ok in zip(chunks, sound, strict=True) if not ok}
+
+
+def _own_places(gathering: Gathering, flat: np.ndarray) -> dict[int, Place]:
+    """Return the places of chunks that can be decoded into the batch."""
+    layout = gathering.chunks[0][0].layout
+    if layout.chunk[0] > 1 or np.dtype(layout.dtype) != flat.dtype:
+        return {}
+    slots = dict(zip(gathering.which.tolist(), gathering.slots.tolist(), strict=True))
+    return {chunk: Place(flat[slot]) for chunk, slot in slots.items()}

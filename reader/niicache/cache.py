@@ -64,11 +64,15 @@ class Cache:
         self.path = path
         self.manifest = manifest
         self.classes = tuple(entry.name for entry in manifest.classes)
-        shards = OpenShards()
+        self._shards = shards = OpenShards()
         self._views = {
             entry.name: ClassView(path, manifest, number, shards)
             for number, entry in enumerate(manifest.classes)
         }
+
+    def close(self) -> None:
+        """Close the files; they are opened again when they are needed."""
+        self._shards.clear()
 
     def __getitem__(self, name: str) -> ClassView:
         try:

@@ -11,6 +11,7 @@
     |-- ProblemsError             carries every problem found
     |   `-- SourceError           the sources have problems
     |-- NiftiError                one file cannot be read (niicache_builder.nifti_error)
+    |-- ForkedError               (also RuntimeError) forked while threads prepared batches
     |-- DiskError                 too little room, or the file system refused
     |-- LockedError               another build holds the target
     |-- WorkerDiedError           a worker process was killed, or could not start
@@ -130,6 +131,16 @@ class SourceError(ProblemsError):
     """The sources have problems."""
 
     code = "source"
+
+
+class ForkedError(NiicacheError, RuntimeError):
+    """The process was forked while threads of the parent prepared batches."""
+
+    code = "forked"
+
+
+class DamageWarning(UserWarning):
+    """Damaged cases are replaced by others, as ``on_damage="skip"`` asks for."""
 
 
 class DiskError(NiicacheError):

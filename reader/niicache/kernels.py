@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import ctypes
+from typing import TYPE_CHECKING, Any, Final
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from niicache import native
+from niicache.format.codec import BLOSC_HEADER_BYTES, CRC_BYTES, RESIDUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+FD, OFFSET, STORED, TARGET, DECODED, CRC = range(6)
+"""Columns of the jobs of :func:`read_chunks`."""
+
+RUN_BYTES: Final = 1024 * 1024
+"""Neighbouring chunks are read together up to so many bytes."""
+
+_pread = types.ExternalFunction(
+    native.symbol("pread"), types.int64(types.int32, types.uintp, types.uintp, types.int64)
+)
+_crc32c = types.ExternalFunction(native.symbol("crc32c"), types.uint32(types.uintp, types.uintp))
+_blosc = types.ExternalFunction(
+    native.symbol("blosc"), types.int32(types.uintp, types.uintp, types.uintp, types.int32)
+)
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+def _at(_context: Any, address: Any, like: Any) -> Any:
+    """Return an address as a pointer to what ``like`` is an array of."""
+    pointer = types.CPointer(like.dtype)
+
+    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
+
+    return pointer(address, like), build
 
 
 def _compile(function: Callable[..., None]) -> Any:
@@ -20,24 +51,148 @@ def _compile(function: Callable[..., None]) -> Any:
 
 
 @_compile
-def _gather(source: Any, rows: Any, out: Any, slots: Any) -> None:
-    for i in range(rows.size):
-        voxels = source[rows[i]]
+def _read_packed(jobs: Any, scratch: Any, sound: Any) -> None:
+    """Read compressed chunks run by run, prove each, decode it."""
+    start = 0
+    while start < jobs.shape[0]:
+        stop, nbytes = start + 1, jobs[start, STORED]
+        while (
+            stop < jobs.shape[0]
+            and jobs[stop, FD] == jobs[start, FD]
+            and jobs[stop, OFFSET] == jobs[start, OFFSET] + nbytes
+            and nbytes + jobs[stop, STORED] <= RUN_BYTES
+        ):
+            nbytes += jobs[stop, STORED]
+            stop += 1
+        base = scratch.ctypes.data
+        fd = np.int32(jobs[start, FD])
+        if nbytes <= scratch.size and _pread(fd, base, nbytes, jobs[start, OFFSET]) == nbytes:
+            at = 0
+            for i in range(start, stop):
+                stored, decoded = jobs[i, STORED], jobs[i, DECODED]
+                end = at + stored
+                if (
+                    stored > CRC_BYTES + BLOSC_HEADER_BYTES
+                    and _number(scratch, end - CRC_BYTES) == jobs[i, CRC]
+                    and _crc32c(base + at, stored) == RESIDUE
+                    # blosc believes its header, so the header has to be believable.
+                    and _number(scratch, at + 4) == decoded
+                    and _number(scratch, at + 12) == stored - CRC_BYTES
+                    and _blosc(base + at, jobs[i, TARGET], decoded, 1) == decoded
+                ):
+                    sound[i] = True
+                at = end
+        start = stop
+
+
+@_compile
+def _number(scratch: Any, at: Any) -> Any:
+    """Return a little-endian uint32."""
+    return (
+        np.int64(scratch[at])
+        | np.int64(scratch[at + 1]) << 8
+        | np.int64(scratch[at + 2]) << 16
+        | np.int64(scratch[at + 3]) << 24
+    )
+
+
+@_compile
+def _read_plain(jobs: Any, sound: Any) -> None:
+    """Read chunks that are not compressed straight to where they go, and prove each."""
+    for i in range(jobs.shape[0]):
+        nbytes = jobs[i, DECODED]
+        sound[i] = (
+            jobs[i, STORED] == nbytes + CRC_BYTES
+            and _pread(np.int32(jobs[i, FD]), jobs[i, TARGET], nbytes, jobs[i, OFFSET]) == nbytes
+            and _crc32c(jobs[i, TARGET], nbytes) == jobs[i, CRC]
+        )
+
+
+def read_chunks(jobs: np.ndarray, scratch: np.ndarray, *, compressed: bool) -> np.ndarray:
+    """Read, prove and decode chunks in one go.
+
+    Args:
+        jobs: (n, 6) int64, a row a chunk: file descriptor, offset in the file, stored bytes,
+            address to decode to, decoded bytes, and the crc32c that belongs to its place.
+        scratch: (bytes,) uint8 of this thread alone, at least the largest ``STORED``.
+        compressed: By blosc, or not at all.
+
+    Returns:
+        (n,) bool, which chunks are where they should be. What became of the others, and why, is
+        for the careful way to find out: :meth:`niicache.chunks.ChunkReader.read`.
+    """
+    sound = np.zeros(len(jobs), np.bool_)
+    if not native.available():
+        return sound
+    if compressed:
+        _read_packed(jobs, scratch, sound)
+    else:
+        _read_plain(jobs, sound)
+    return sound
+
+
+@_compile
+def _gather(sources: Any, like: Any, out: Any, slots: Any) -> None:
+    size = out.shape[1]
+    for i in range(slots.size):
         target = out[slots[i]]
-        for j in range(voxels.size):
+        if sources[i] == target.ctypes.data:  # decoded into the batch's own memory
+            continue
+        voxels = numba.carray(_at(sources[i], like), size)
+        for j in range(size):
             target[j] = voxels[j]
 
 
-def gather(source: np.ndarray, rows: np.ndarray, out: np.ndarray, slots: np.ndarray) -> None:
-    """Copy cases of a chunk into their places in a batch, converting the dtype on the way.
+@_compile
+def _gather_rows(jobs: Any, scratch: Any, like: Any, out: Any, slots: Any, sound: Any) -> None:
+    """Read cases that lie uncompressed in files, each straight into its place in the batch."""
+    size = out.shape[1]
+    base = scratch.ctypes.data
+    voxels = numba.carray(_at(base, like), size)
+    for i in range(slots.size):
+        nbytes = jobs[i, STORED]
+        sound[i] = _pread(np.int32(jobs[i, FD]), base, nbytes, jobs[i, OFFSET]) == nbytes
+        target = out[slots[i]]
+        for j in range(size):
+            target[j] = voxels[j]
+
+
+def gather(sources: np.ndarray, dtype: np.dtype[Any], out: np.ndarray, slots: np.ndarray) -> None:
+    """Copy cases into their places in a batch, converting the dtype on the way.
 
     Args:
-        source: (cases, n) array, C-contiguous.
-        rows: (k,) int64, which cases.
-        out: (batch, n) array of any dtype, C-contiguous.
+        sources: (k,) int64, the address of the first voxel of each case. The caller holds on to
+            the memory.
+        dtype: Of the voxels there.
+        out: (batch, voxels) array of any dtype, C-contiguous.
         slots: (k,) int64, where they go.
     """
-    if np.float16 in {out.dtype.type, source.dtype.type}:  # numba has no half on the CPU
-        out[slots] = source[rows]
-    else:
-        _gather(source, rows, out, slots)
+    if dtype == out.dtype == np.float16:  # numba has no half on the CPU, but bits are bits
+        dtype, out = np.dtype(np.int16), out.view(np.int16)
+    if np.float16 in {out.dtype.type, dtype.type}:
+        nbytes = out.shape[1] * dtype.itemsize
+        for source, slot in zip(sources.tolist(), slots.tolist(), strict=True):
+            out[slot] = np.frombuffer((ctypes.c_char * nbytes).from_address(source), dtype)
+        return
+    _gather(sources, np.empty(0, dtype), out, slots)
+
+
+def gather_rows(
+    jobs: np.ndarray, scratch: np.ndarray, like: np.dtype[Any], out: np.ndarray, slots: np.ndarray
+) -> np.ndarray:
+    """Read cases from uncompressed chunks that were proven before, into their places in a batch.
+
+    Args:
+        jobs: (k, 6) int64 as for :func:`read_chunks`; ``STORED`` bytes at ``OFFSET`` are the case.
+        scratch: (bytes,) uint8 of this thread alone, at least one case.
+        like: dtype in the files; no half.
+        out: (batch, voxels) array of any dtype but half, C-contiguous.
+        slots: (k,) int64, where they go.
+
+    Returns:
+        (k,) bool, which of them were read whole.
+    """
+    sound = np.zeros(len(jobs), np.bool_)
+    if native.available():
+        _gather_rows(jobs, scratch, np.empty(0, like), out, slots, sound)
+    return sound

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,6 +27,36 @@ def check_count(name: str, value: object, least: int) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise OptionError(f"{name}: got {value!r}, expected a whole number of at least {least}")
+
+
+def byte_count(name: str, value: object) -> int:
+    """Return a number of bytes, given as such or as text: ``"4GiB"``, ``"500 MB"``.
+
+    Raises:
+        OptionError: It is neither.
+    """
+    text = value if isinstance(value, str) else ""
+    match = re.fullmatch(r"\s*(\d{1,30}(?:\.\d{1,9})?)\s*([KMGT]i?)?B?\s*", text, re.IGNORECASE)
+    if match:
+        number, prefix = match[1], (match[2] or "").lower()
+        base = 1024 if prefix.endswith("i") else 1000
+        return int(Fraction(number) * base ** " kmgt".index(prefix[:1] or " "))
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise OptionError(
+            f"{name}: got {value!r}, expected bytes, such as 0, 2**30, '500MB' or '4GiB'"
+        )
+    return int(value)
+
+
+def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Refuse what is none of the allowed words.
+
+    Raises:
+        OptionError: It is not.
+    """
+    if value not in allowed:
+        words = ", ".join(map(repr, allowed))
+        raise OptionError(f"{name}: got {value!r}, expected one of {words}")
 
 
 def image_dtype(wanted: str, *, stored: str) -> np.dtype:

@@ -18,7 +18,7 @@ import numpy as np
 
 from niicache.errors import OptionError
 from niicache.shares import plan_shares, share_problems, whole_problem
-from niicache.streams import BATCH, SAMPLE, Cycles, Ints, philox, replaced, stored
+from niicache.streams import BATCH, SAMPLE, Cycles, Ints, Replaced, Span, Stored, philox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,10 +54,12 @@ class Draw:
     Attributes:
         classes: int64 (batch,), the index of each sample's class.
         rows: int64 (batch,), each sample's row in the arrays of that class.
+        again: int64 (batch,), in how many steps the chunk of that row is needed again.
     """
 
     classes: Ints
     rows: Ints
+    again: Ints
 
 
 class Sampler:
@@ -118,6 +120,7 @@ class Sampler:
         self.shares = plan_shares(self.batch_size, self.weights)
         self.steps = self._steps("longest" if steps is None else steps)
         self._takes = [self._take(k, one) for k, one in enumerate(self.classes)]
+        self._rates = np.array([float(share) for share in self.shares.exact])
 
     def draw(self, epoch: int, step: int) -> Draw:
         """Decide one batch: the same for the same arguments, in any order of calls.
@@ -140,14 +143,17 @@ class Sampler:
             raise IndexError(f"step: got {step}, expected 0 to {self.steps - 1}, the epoch's steps")
         time = operator.index(step) + (operator.index(epoch) * self.steps if self.shuffle else 0)
         counts, starts = self.shares.at(time), self.shares.before(time)
-        spans = zip(self._takes, starts, counts, strict=True)
-        rows = np.concatenate([take(start, count) for take, start, count in spans if count])
+        wanted = zip(self._takes, starts, counts, strict=True)
+        spans = [take(start, count) for take, start, count in wanted if count]
+        rows = np.concatenate([span.rows for span in spans])
         classes = np.repeat(np.arange(len(counts)), counts)
+        gaps = np.concatenate([span.gaps for span in spans])
+        again = (gaps / self._rates[classes]).astype(np.int64)
         if self.shuffle:
             words = philox(self.seed, BATCH, (0, epoch, step, 0)).random_raw(len(rows))
             places = np.argsort(words, kind="stable")
-            rows, classes = rows[places], classes[places]
-        return Draw(classes=classes, rows=rows)
+            rows, classes, again = rows[places], classes[places], again[places]
+        return Draw(classes=classes, rows=rows, again=again)
 
     def _steps(self, steps: int | str) -> int:
         if steps not in _LENGTHS:
@@ -159,12 +165,12 @@ class Sampler:
         most = max if steps == "longest" else min
         return most(math.ceil(cases / share) for cases, share in shown)
 
-    def _take(self, index: int, one: ClassRows) -> Callable[[int, int], Ints]:
-        """Return what gives the rows at positions [start, start + count) of a class's stream."""
+    def _take(self, index: int, one: ClassRows) -> Callable[[int, int], Span]:
+        """Return what gives positions [start, start + count) of a class's stream."""
         if not self.shuffle:
-            return partial(stored, one.rows)
+            return Stored(one.rows, one.chunk).take
         if self.replacement:
-            return partial(replaced, one.rows, self.seed, index)
+            return Replaced(one.rows, one.chunk, seed=self.seed, index=index).take
         cycles = Cycles(one.rows, one.chunk, seed=self.seed, index=index, mix=self.mix)
         return cycles.take
 

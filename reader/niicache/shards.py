@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from niicache.format.codec import ChunkError
 from niicache.format.shard import ABSENT, index_nbytes, unpack_index
@@ -17,12 +20,24 @@ if TYPE_CHECKING:
 
     from niicache.format.manifest import FileEntry
 
-OPEN_SHARDS = 128
-"""A fraction of the 1,024 files that a process may usually have open."""
+MOST_OPEN = 4096
+
+
+def open_limit() -> int:
+    """Return how many shards may be open: a quarter of the files that this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_OPEN if soft == resource.RLIM_INFINITY else max(8, min(MOST_OPEN, soft // 4))
 
 
 class ShardFile:
-    """An open shard and its index. The descriptor closes with the object."""
+    """An open shard and its index. The descriptor closes with the object.
+
+    Attributes:
+        path: The file.
+        fd: Its descriptor.
+        proven: (places,) bool, the chunks that were read from it and found right. A file of that
+            name that is opened later may be another one.
+    """
 
     def __init__(self, path: Path, entry: FileEntry, places: int) -> None:
         """Open a shard.
@@ -37,14 +52,26 @@ class ShardFile:
             ChunkError: Its size is another, or its index is damaged.
         """
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._fd)
-        size = os.fstat(self._fd).st_size
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self.fd)
+        size = os.fstat(self.fd).st_size
         if size != entry.size:
             raise ChunkError(f"a shard of {size} bytes, expected {entry.size}")
         tail = index_nbytes(places)
-        index = os.pread(self._fd, tail, max(size - tail, 0))
-        self._extents: list[list[int]] = unpack_index(index, places, size).tolist()
+        index = os.pread(self.fd, tail, max(size - tail, 0))
+        self._extents = unpack_index(index, places, size)
+        self.proven = np.zeros(places, np.bool_)
+
+    def extent(self, place: int) -> tuple[int, int]:
+        """Return offset and length in bytes of a stored chunk.
+
+        Raises:
+            ChunkError: The chunk is absent.
+        """
+        offset, nbytes = self._extents[place].tolist()
+        if offset == ABSENT:
+            raise ChunkError("the chunk is absent from the shard's index")
+        return offset, nbytes
 
     def read(self, place: int) -> bytes:
         """Return the stored bytes of a chunk.
@@ -53,10 +80,8 @@ class ShardFile:
             OSError: The read failed.
             ChunkError: The chunk is absent, or the file ends before it does.
         """
-        offset, nbytes = self._extents[place]
-        if offset == ABSENT:
-            raise ChunkError("the chunk is absent from the shard's index")
-        data = os.pread(self._fd, nbytes, offset)
+        offset, nbytes = self.extent(place)
+        data = os.pread(self.fd, nbytes, offset)
         if len(data) != nbytes:
             raise ChunkError(f"the file ended after {len(data)} of the chunk's {nbytes} bytes")
         return data
@@ -68,8 +93,8 @@ class OpenShards:
     A shard that is put out while another thread reads from it closes when that read is over.
     """
 
-    def __init__(self, limit: int = OPEN_SHARDS) -> None:
-        self._limit = limit
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = open_limit() if limit is None else limit
         self._files: OrderedDict[str, ShardFile] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -84,6 +109,11 @@ class OpenShards:
         """Keep a shard in place of the one of that name."""
         with self._lock:
             self._keep(name, file)
+
+    def clear(self) -> None:
+        """Close every shard that nobody reads from."""
+        with self._lock:
+            self._files.clear()
 
     def _keep(self, name: str, file: ShardFile) -> None:
         self._files[name] = file

@@ -10,6 +10,7 @@ two purposes, classes, epochs or positions can share a word.
     REPLACE   position // 4, its top, class, 0              the row itself: word % n
     BATCH     0, epoch, step, 0                             the places in a batch
     SAMPLE    0, epoch, step, place in the batch            what a user's transform draws
+    SPARE     attempt, epoch, step, place in the batch      a row in place of a damaged one
 
 One block of Philox is 4 words, hence the // 4. Only ``random_raw`` is used, and a permutation is
 a stable argsort of its words: numpy keeps that stream for ever, while the methods of Generator
@@ -19,21 +20,35 @@ may change between versions (NEP 19).
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-CHUNKS, ROWS, REPLACE, BATCH, SAMPLE = range(1, 6)
+CHUNKS, ROWS, REPLACE, BATCH, SAMPLE, SPARE = range(1, 7)
 
 # Neither number changes a draw. Rows are ordered so many at a time (at least a window) ...
 _SPAN = 512
-# ... and so many ordered rows of a class are kept, or 2 windows where those are larger (8 B each).
-_KEPT = 2**20
+# ... and so many ordered rows of a class are kept, or 2 windows where those are larger (16 B each).
+_KEPT = 2**17
 
 Ints: TypeAlias = "npt.NDArray[np.int64]"
+
+
+class Span(NamedTuple):
+    """Neighbouring places of a stream.
+
+    Attributes:
+        rows: int64 (n,), the row at each place.
+        gaps: int64 (n,), how many places later the stream comes back to the chunk of that row.
+            Exact within a window, else to the begin of the window that will hold the chunk, or an
+            expectation where no window says. It steers what stays in memory, never what is drawn.
+    """
+
+    rows: Ints
+    gaps: Ints
 
 
 class Cycles:
@@ -43,6 +58,7 @@ class Cycles:
         self, every: Ints, chunk: int, *, seed: int, index: int, mix: int | Literal["all"]
     ) -> None:
         firsts = np.flatnonzero(np.diff(every // chunk, prepend=-1))
+        self._chunk, self._chunks = chunk, max(1, len(firsts))
         if mix == "all" or mix >= len(firsts):
             firsts, mix = firsts[:1], 1  # one window, so the order of its chunks is of no matter
         self._rows, self._firsts, self._mix = every, firsts, mix
@@ -56,59 +72,145 @@ class Cycles:
         self._plan = lru_cache(maxsize=kept)(self._planned)
         self._ordered = lru_cache(maxsize=max(2, _KEPT // (_SPAN + window)))(self._sorted)
 
-    def take(self, start: int, count: int) -> Ints:
-        """Return the rows at positions [start, start + count) of the stream."""
-        pieces = []
+    def take(self, start: int, count: int) -> Span:
+        """Return positions [start, start + count) of the stream."""
+        rows, gaps = [], []
         while count:
             block, offset = divmod(start, self._length)
-            edges = self._plan(block)[2]
+            edges = self._plan(block).edges
             part = int(np.searchsorted(edges, offset, side="right")) - 1
             skip = offset - int(edges[part])
-            pieces.append(self._ordered(block, part)[skip : skip + count])
-            start, count = start + len(pieces[-1]), count - len(pieces[-1])
-        return np.concatenate(pieces)
+            whole = self._ordered(block, part)
+            rows.append(whole.rows[skip : skip + count])
+            gaps.append(whole.gaps[skip : skip + count])
+            start, count = start + len(rows[-1]), count - len(rows[-1])
+        return Span(np.concatenate(rows), np.concatenate(gaps))
 
-    def _planned(self, block: int) -> tuple[Ints, Ints, Ints]:
-        """Order the chunks of a block of cycles and cut them, at windows, into parts.
-
-        Returns:
-            The chunks in order; for each part its first place in that order; and its first row.
-            Both of the latter end with the end of the block.
-        """
+    def _planned(self, block: int) -> _Plan:
+        """Order the chunks of a block of cycles and cut them, at windows, into parts."""
         chunks = len(self._firsts)
         words = self._words(CHUNKS, block * self._cycles * chunks, self._cycles * chunks)
         order = np.argsort(words.reshape(self._cycles, chunks), axis=1, kind="stable").ravel()
         begins = np.cumsum(self._sizes[order]) - self._sizes[order]
-        heads = np.flatnonzero(np.arange(len(order)) % chunks % self._mix == 0)
-        heads = heads[np.diff(begins[heads] // _SPAN, prepend=-1) > 0]
-        return order, np.append(heads, len(order)), np.append(begins[heads], self._length)
+        windows = np.flatnonzero(np.arange(len(order)) % chunks % self._mix == 0)
+        heads = windows[np.diff(begins[windows] // _SPAN, prepend=-1) > 0]
+        # For each place in the order, where its window begins.
+        opens = begins[windows][np.searchsorted(windows, np.arange(len(order)), side="right") - 1]
+        return _Plan(
+            order=order,
+            heads=np.append(heads, len(order)),
+            edges=np.append(begins[heads], self._length),
+            opens=opens,
+        )
 
-    def _sorted(self, block: int, part: int) -> Ints:
-        """Return the rows of one part of a block, shuffled in their windows."""
-        order, heads, edges = self._plan(block)
-        low, high = int(heads[part]), int(heads[part + 1])
-        sizes = self._sizes[order[low:high]]
+    def _sorted(self, block: int, part: int) -> Span:
+        """Return one part of a block, its rows shuffled in their windows."""
+        plan = self._plan(block)
+        low, high = int(plan.heads[part]), int(plan.heads[part + 1])
+        edge = int(plan.edges[part])
+        sizes = self._sizes[plan.order[low:high]]
         rows = np.arange(sizes.sum())
-        rows += np.repeat(self._firsts[order[low:high]] - (np.cumsum(sizes) - sizes), sizes)
-        words = self._words(ROWS, block * self._length + int(edges[part]), len(rows))
+        rows += np.repeat(self._firsts[plan.order[low:high]] - (np.cumsum(sizes) - sizes), sizes)
+        words = self._words(ROWS, block * self._length + edge, len(rows))
         # One number a window, rising with the place; windows never reach over a cycle's end.
         cycle, place = np.divmod(np.arange(low, high), len(self._firsts))
         windows = cycle * len(self._firsts) + place // self._mix
         if windows[0] == windows[-1]:
-            return self._rows[rows[np.argsort(words, kind="stable")]]
-        return self._rows[rows[np.lexsort((words, np.repeat(windows, sizes)))]]
+            shuffled = np.argsort(words, kind="stable")
+        else:
+            shuffled = np.lexsort((words, np.repeat(windows, sizes)))
+        order = self._rows[rows[shuffled]]
+        gaps = gaps_to_next(order // self._chunk)
+        last = np.flatnonzero(gaps == 0)
+        place = np.repeat(np.arange(low, high), sizes)[shuffled][last]
+        gaps[last] = self._returns(block, place) - (edge + last)
+        return Span(order, gaps)
+
+    def _returns(self, block: int, places: Ints) -> Ints:
+        """Return the position in a block at which chunks, by their place in its order, come back.
+
+        It may lie beyond the end of the block.
+        """
+        if len(self._firsts) == 1:  # a whole cycle is one window: each chunk comes early in it
+            cycle = places // len(self._firsts) + 1
+            return cycle * len(self._rows) + self._chunks
+        plans = self._plan(block), self._plan(block + 1)
+        chunks = self._cycles * len(self._firsts)
+        # The place of each chunk in the order of each cycle, this block's and the next one's.
+        order = np.concatenate([plan.order for plan in plans]).reshape(-1, len(self._firsts))
+        inverse = np.argsort(order, axis=1)
+        cycle = places // len(self._firsts) + 1
+        later = cycle * len(self._firsts) + inverse[cycle, plans[0].order[places]]
+        opens = np.concatenate([plans[0].opens, plans[1].opens + self._length])
+        returns: Ints = opens[np.minimum(later, 2 * chunks - 1)]
+        return returns
 
 
-def stored(rows: Ints, start: int, count: int) -> Ints:
-    """Return rows in stored order, over and over, from position ``start`` on."""
-    return rows[(start % len(rows) + np.arange(count)) % len(rows)]
+class _Plan(NamedTuple):
+    """A block of cycles. In order: its chunks; where their windows open. A part is some windows.
+
+    ``heads`` are the first place of each part in that order and ``edges`` its first row; both end
+    with the end of the block.
+    """
+
+    order: Ints
+    heads: Ints
+    edges: Ints
+    opens: Ints
 
 
-def replaced(rows: Ints, seed: int, index: int, start: int, count: int) -> Ints:
-    """Return rows drawn one by one with replacement, from position ``start`` on."""
-    # A remainder of 64 bits prefers no row by more than len(rows) / 2**64.
-    picks: Ints = rows[_words(seed, index, REPLACE, start, count) % np.uint64(len(rows))]
-    return picks
+class Stored:
+    """Rows in stored order, over and over."""
+
+    def __init__(self, rows: Ints, chunk: int) -> None:
+        self._rows = rows
+        gaps = gaps_to_next(rows // chunk)
+        # The first row of a chunk comes as long after its last as the other chunks are together.
+        _, sizes = np.unique(rows // chunk, return_counts=True)
+        gaps[gaps == 0] = len(rows) - sizes + 1
+        self._gaps = gaps
+
+    def take(self, start: int, count: int) -> Span:
+        """Return positions [start, start + count) of the stream."""
+        places = (start % len(self._rows) + np.arange(count)) % len(self._rows)
+        return Span(self._rows[places], self._gaps[places])
+
+
+class Replaced:
+    """Rows drawn one by one with replacement."""
+
+    def __init__(self, rows: Ints, chunk: int, *, seed: int, index: int) -> None:
+        self._rows = rows
+        self._words = partial(_words, seed, index)
+        self._chunks = len(np.unique(rows // chunk))
+
+    def take(self, start: int, count: int) -> Span:
+        """Return positions [start, start + count) of the stream."""
+        # A remainder of 64 bits prefers no row by more than len(rows) / 2**64.
+        words = self._words(REPLACE, start, count)
+        picks: Ints = self._rows[words % np.uint64(len(self._rows))]
+        return Span(picks, np.full(count, self._chunks))
+
+
+def spare(rows: Ints, seed: int, place: tuple[int, int, int], attempt: int) -> int:
+    """Return a row of a class in place of one that is damaged.
+
+    Args:
+        rows: The rows of the class.
+        seed: Seed of the sampler.
+        place: Epoch, step and place in the batch.
+        attempt: How many were tried before.
+    """
+    return int(rows[int(philox(seed, SPARE, (attempt, *place)).random_raw()) % len(rows)])
+
+
+def gaps_to_next(keys: Ints) -> Ints:
+    """Return how many places later each key comes again, 0 for its last place."""
+    order = np.argsort(keys, kind="stable")
+    same = keys[order[1:]] == keys[order[:-1]]
+    gaps = np.zeros(len(keys), np.int64)
+    gaps[order[:-1][same]] = (order[1:] - order[:-1])[same]
+    return gaps
 
 
 def _words(seed: int, index: int, purpose: int, start: int, count: int) -> npt.NDArray[np.uint64]:

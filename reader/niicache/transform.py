@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from niicache.errors import OptionError
 from niicache.sampling import sample_generator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from niicache.batch import Filler
 
 Transform = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
@@ -24,29 +19,23 @@ def apply_transform(
     labels: np.ndarray,
     *,
     key: tuple[int, int, int],
-    filler: Filler,
 ) -> None:
-    """Transform a batch in place, its samples shared out among the threads.
+    """Transform a batch in place.
 
     Args:
         transform: ``(image, label, rng) -> (image, label)``.
         images: ``(batch, *spatial, channel)``.
         labels: ``(batch, ...)``.
         key: Seed, epoch and step, which with its place give each sample its generator.
-        filler: Whose threads to use.
 
     Raises:
         OptionError: The transform returned something else, another shape, or a dtype that the
             batch cannot hold.
     """
-
-    def apply(positions: Iterable[int]) -> None:
-        for i in positions:
-            image, label = _pair(transform(images[i], labels[i], sample_generator(*key, i)))
-            _put(images, i, image, "image")
-            _put(labels, i, label, "label")
-
-    filler.run(apply, range(len(images)), parts=len(images))
+    for i in range(len(images)):
+        image, label = _pair(transform(images[i], labels[i], sample_generator(*key, i)))
+        _put(images, i, image, "image")
+        _put(labels, i, label, "label")
 
 
 def _pair(made: Any) -> tuple[Any, Any]:

@@ -61,6 +61,12 @@ class ClassView:
         names: list[str] = self._stored(f"{CASES}/name").tolist()
         return names
 
+    @property
+    def occupied(self) -> np.ndarray:
+        """(cases,) int64, ascending: the rows of the stored arrays that hold a case."""
+        rows: np.ndarray = np.flatnonzero(self._read_array(f"{CASES}/image_size"))
+        return rows
+
     @cached_property
     def rows(self) -> np.ndarray:
         """(cases,) int64: the row of each case in the stored arrays."""
@@ -150,20 +156,23 @@ class ClassView:
 
     def _stored(self, array: str) -> np.ndarray:
         if array not in self._arrays:
-            from niicache.tables import decode_array
-
-            prefix = f"{self.name}/{array}/"
-            try:
-                files: Mapping[str, bytes] = {
-                    path.removeprefix(prefix): read_file(self._root, path, entry)
-                    for path, entry in self._manifest.files.items()
-                    if path.startswith(prefix)
-                }
-            except DamageError:
-                check_generation(self._root, self._manifest.files)
-                raise
-            self._arrays[array] = decode_array(files)
+            self._arrays[array] = self._read_array(array)
         return self._arrays[array]
+
+    def _read_array(self, array: str) -> np.ndarray:
+        from niicache.tables import decode_array
+
+        prefix = f"{self.name}/{array}/"
+        try:
+            files: Mapping[str, bytes] = {
+                path.removeprefix(prefix): read_file(self._root, path, entry)
+                for path, entry in self._manifest.files.items()
+                if path.startswith(prefix)
+            }
+        except DamageError:
+            check_generation(self._root, self._manifest.files)
+            raise
+        return decode_array(files)
 
 
 def _read_case(reader: ChunkReader, row: int) -> np.ndarray:

@@ -266,7 +266,7 @@ def test_damage_of_a_volume_names_one_case_and_its_block(copy_of, volume_cache):
     problems = broken_cases(path, "healthy")
     assert list(problems) == [first]
     assert problems[first].case == first
-    assert problems[first].expected.startswith("chunk 0 of sha256")
+    assert problems[first].expected.startswith(f"chunk 0 ({first}) of sha256")
 
 
 def test_a_damaged_label_is_found_where_it_is(copy_of, mask_cache):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from niicache.errors import OptionError
-from niicache.options import check_count, class_weights, image_dtype
+from niicache.options import byte_count, check_count, check_one_of, class_weights, image_dtype
 from niicache_builder.options import DTYPES
 
 
@@ -69,6 +69,80 @@ def test_what_is_no_count_is_refused(value):
         OptionError, match=r"workers: got .*, expected a whole number of at least 1"
     ):
         check_count("workers", value, 1)
+
+
+UNITS = {
+    **dict.fromkeys(["", "B", "b"], 1),
+    **dict.fromkeys(["k", "K", "kB", "KB"], 10**3),
+    **dict.fromkeys(["m", "MB"], 10**6),
+    **dict.fromkeys(["G", "gb", "GB"], 10**9),
+    **dict.fromkeys(["T", "TB"], 10**12),
+    **dict.fromkeys(["Ki", "KiB", "kib"], 2**10),
+    **dict.fromkeys(["MiB", "mib"], 2**20),
+    **dict.fromkeys(["GiB", "gi"], 2**30),
+    **dict.fromkeys(["TIB", "TiB"], 2**40),
+}
+SPACES = st.sampled_from(["", " ", "  ", "\t"])
+
+
+@given(st.integers(0, 2**70))
+def test_bytes_are_a_whole_number(value):
+    assert byte_count("memory", value) == value
+    assert byte_count("memory", str(value)) == value
+
+
+@given(st.integers(0, 10**6), st.sampled_from(sorted(UNITS)), SPACES, SPACES, SPACES)
+def test_bytes_may_be_said_in_units(number, unit, before, between, after):
+    said = f"{before}{number}{between}{unit}{after}"
+    assert byte_count("memory", said) == number * UNITS[unit]
+
+
+@given(st.integers(0, 9999), st.integers(0, 999), st.sampled_from(sorted(UNITS)))
+def test_parts_of_a_unit_are_exact_down_to_the_byte(whole, thousandths, unit):
+    said = f"{whole}.{thousandths:03} {unit}"
+    assert byte_count("memory", said) == (1000 * whole + thousandths) * UNITS[unit] // 1000
+
+
+@pytest.mark.parametrize(
+    ("said", "nbytes"),
+    [("4GiB", 2**32), ("1.5 MB", 1_500_000), ("500MB", 500_000_000), (np.int64(7), 7), ("0", 0)],
+)
+def test_bytes_are_what_people_say(said, nbytes):
+    assert byte_count("memory", said) == nbytes
+    assert type(byte_count("memory", said)) is int
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(-1, "-1", "-1GiB", True, False, 1.0, float("inf"), float("nan"), None, [], b"4GiB"),
+        *("", " ", "GiB", "4 GiB GiB", "4XB", "4iB", "1e9", "1,5MB", ".5MB", "5.MB", "0x10", "1 2"),
+        *("4 G i B", "4GiBs", "inf", np.float64(8), np.True_, "+4", "4_000"),
+    ],
+)
+def test_what_is_no_number_of_bytes_is_refused(value):
+    with pytest.raises(OptionError, match=r"memory: got .*, expected bytes, such as .* or '4GiB'"):
+        byte_count("memory", value)
+
+
+@given(st.text(max_size=8))
+def test_no_text_is_a_number_of_bytes_by_accident(text):
+    try:
+        assert byte_count("memory", text) >= 0
+    except OptionError as error:
+        assert repr(text) in str(error)  # noqa: PT017 - either way will do
+    else:
+        assert text.strip()[0].isdigit()
+
+
+def test_one_of_some_words_is_taken_and_nothing_else():
+    for word in ("raise", "skip"):
+        check_one_of("on_damage", word, ("raise", "skip"))
+    for word in ("", "Raise", "skip ", None, True, 0, ["skip"]):
+        with pytest.raises(OptionError) as caught:
+            check_one_of("on_damage", word, ("raise", "skip"))
+        said = f"on_damage: got {word!r}, expected one of 'raise', 'skip'"
+        assert str(caught.value) == said
 
 
 def test_weights_by_name_come_in_the_order_of_the_classes():

@@ -7,7 +7,6 @@ import hashlib
 import pickle
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +19,7 @@ from helpers import flip_bit, make_cache, run_python
 import niicache
 from niicache import BalancedSequence, open_cache
 from niicache.errors import DamageError, NotACacheError, OptionError
+from niicache.hot import SHARED
 from niicache.sampling import sample_generator
 
 KINDS = ["vector", "mask", "folder", "volume"]
@@ -235,14 +235,26 @@ def test_a_transform_gets_each_sample_with_a_generator_of_its_own(vector_cache):
         np.testing.assert_array_equal(label, y[place])
 
 
-def test_transforms_of_a_batch_run_in_several_threads(vector_cache):
+def test_batches_are_prepared_in_several_threads(vector_cache):
     meeting = threading.Barrier(3)
 
-    def meet(image, label, _):
+    def meet(images, labels):
         meeting.wait(timeout=20)
-        return image, label
+        return images, labels
 
-    BalancedSequence(vector_cache, 6, transform=meet, workers=3)[0]
+    sequence = BalancedSequence(vector_cache, 6, collate_fn=meet, workers=3, steps=6)
+    assert len(list(sequence)) == 6
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_a_loop_gets_every_batch_in_order(vector_cache, workers):
+    sequence = BalancedSequence(vector_cache, 16, transform=noisy, workers=workers)
+    sequence.epoch = 2
+    want = [digests(sequence, epoch) for epoch in (2, 3, 4)]
+    assert [digest(batch) for batch in sequence] == want[0]
+    assert [digest(batch) for batch in sequence.batches(3, epochs=2)] == want[1] + want[2]
+    assert list(sequence.batches(epochs=0)) == []
+    assert sequence.epoch == 2
 
 
 def new_arrays(image, label, _):
@@ -367,6 +379,7 @@ def test_a_repr_says_what_is_drawn_from(vector_cache):
 def test_damage_comes_out_of_the_batch_that_needs_it_and_of_no_other(copy_of, sharded_cache):
     path = copy_of(sharded_cache)
     want = digests(BalancedSequence(sharded_cache, 8))
+    SHARED.clear()  # what the sound cache left there would stand in for the damaged one
     flip_bit(path / "oblique/image/c/1/0/0/0", 0.001)
     sequence = BalancedSequence(path, 8)
     broken, named = 0, set()
@@ -380,21 +393,26 @@ def test_damage_comes_out_of_the_batch_that_needs_it_and_of_no_other(copy_of, sh
     assert named == {"oblique"}
 
 
-def test_threads_end_with_their_sequence(vector_cache):
-    def names():
-        return [one for one in threading.enumerate() if one.name.startswith("niicache")]
+def threads():
+    return [one for one in threading.enumerate() if one.name.startswith("niicache")]
 
+
+@pytest.mark.parametrize("taken", [0, 1, 7, 10])
+def test_threads_end_with_their_loop(vector_cache, taken):
     gc.collect()
-    before = len(names())
-    sequence = BalancedSequence(vector_cache, 8, transform=noisy, workers=3)
-    _ = sequence[0]
-    assert len(names()) > before
-    del sequence
-    gc.collect()
-    end = time.monotonic() + 5
-    while len(names()) > before and time.monotonic() < end:
-        time.sleep(0.01)
-    assert len(names()) <= before
+    before = len(threads())
+    loop = iter(BalancedSequence(vector_cache, 8, transform=noisy, workers=3, steps=10))
+    for _ in range(taken):
+        next(loop)
+    assert len(threads()) == before + (3 if taken else 0)
+    loop.close()
+    assert len(threads()) == before
+
+
+def test_a_batch_by_itself_starts_no_thread(vector_cache):
+    before = threading.active_count()
+    _ = BalancedSequence(vector_cache, 64, workers=4)[0]
+    assert threading.active_count() == before
 
 
 def test_cases_names_what_is_in_a_batch(vector_cache):

@@ -7,16 +7,20 @@ where only the order of batches is asked for.
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import time
 from itertools import count
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from helpers import flip_bit
+from helpers import flip_bit, run_python
 
 from niicache import BalancedSequence
-from niicache.errors import DamageError
+from niicache.errors import DamageError, DamageWarning
+from niicache.hot import SHARED
 
 WORKERS = pytest.mark.parametrize("workers", [1, 4])
 SHUFFLE = pytest.mark.parametrize("shuffle", [True, False])
@@ -182,6 +186,143 @@ def test_fit_stops_at_damage_and_says_what_it_is(
         witness.fit(sequence, epochs=2, shuffle=False, verbose=0)
     assert "niicache verify" in str(caught.value)
     assert len(witness.seen) == step
+
+
+class Strike(keras.callbacks.Callback):
+    """Calls a function once, at the end of batch 1 of the first epoch."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.over = function, False
+
+    def on_train_batch_end(self, batch, logs=None):
+        del logs
+        if batch == 1 and not self.over:
+            self.over = True
+            SHARED.clear()  # other Sequences may have left the same chunks, sound, in memory
+            self.function()
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+# What befalls the shard, and what is said of it.
+STRIKES = {
+    "damaged": (lambda path: flip_bit(path, 0.001), "whose crc32c does not hold"),
+    "truncated": (truncate, "a shard of "),
+    "deleted": (Path.unlink, "No such file or directory"),
+}
+STRUCK = pytest.mark.parametrize("strike", STRIKES)
+
+# In stored order, one case of each class a batch, this shard is opened at step 32: no queue of
+# Keras reaches so far ahead from batch 1.
+SHARD, FIRST = "axial/image/c/4/0/0/0", 32
+
+
+def stored(path, **options):
+    return BalancedSequence(path, 4, shuffle=False, memory=0, **options)
+
+
+@WORKERS
+@STRUCK
+def test_damage_that_is_done_during_a_fit_comes_out_of_it(
+    copy_of, sharded_cache, witness, workers, strike
+):
+    path = copy_of(sharded_cache)
+    befall, got = STRIKES[strike]
+    sequence = stored(path, workers=workers)
+    strikes = [Strike(lambda: befall(path / SHARD))]
+    start = time.monotonic()
+    with pytest.raises(Exception, match=r"DamageError|\[damaged\]") as caught:
+        witness.fit(sequence, epochs=2, shuffle=False, verbose=0, callbacks=strikes)
+    assert time.monotonic() - start < 60  # a hang, and no slow machine
+    said = str(caught.value)
+    assert str(path / SHARD) in said  # which begins with the class
+    assert got in said
+    assert "run `niicache verify`" in said
+    assert len(witness.seen) == FIRST
+
+
+def test_the_message_names_the_cases_that_are_gone(copy_of, sharded_cache, witness):
+    path = copy_of(sharded_cache)
+    sequence = stored(path, workers=2)
+    name, case = next(pair for pair in sequence.cases(0, FIRST) if pair[0] == "axial")
+    strikes = [Strike((path / SHARD).unlink)]
+    with pytest.raises(Exception, match=rf"{name}.*{case}"):
+        witness.fit(sequence, shuffle=False, verbose=0, callbacks=strikes)
+
+
+@WORKERS
+@STRUCK
+def test_a_fit_that_skips_damage_goes_on_counts_and_warns_once(
+    copy_of, sharded_cache, witness, workers, strike
+):
+    path = copy_of(sharded_cache)
+    want, _ = epochs_of(stored(sharded_cache), 0, 2)
+    befall, got = STRIKES[strike]
+    sequence = stored(path, workers=workers, on_damage="skip")
+    strikes = [Strike(lambda: befall(path / SHARD))]
+    with pytest.warns(DamageWarning, match=got) as caught:
+        witness.fit(sequence, epochs=2, shuffle=False, verbose=0, callbacks=strikes)
+    assert [one.category for one in caught] == [DamageWarning]
+    assert len(witness.seen) == 2 * len(want)
+    # What is skipped: a chunk of 2 cases, or the whole shard of 5.
+    hit = {pair for step in range(FIRST, 37) for pair in sequence.cases(0, step)[:1]}
+    assert set(sequence.damaged) <= hit
+    assert len(sequence.damaged) == (2 if strike == "damaged" else 5)
+    same = [one == other for one, other in zip(witness.seen[: len(want)], want, strict=True)]
+    assert same.count(False) == len(sequence.damaged)
+    assert all(same[:FIRST])
+
+
+@WORKERS
+def test_a_fit_past_the_limit_of_damage_ends(copy_of, sharded_cache, witness, workers):
+    path = copy_of(sharded_cache)
+    sequence = stored(path, workers=workers, on_damage="skip", damage_limit=1)
+    strikes = [Strike((path / SHARD).unlink)]
+    with (
+        pytest.warns(DamageWarning, match="more than 1 are damaged"),
+        pytest.raises(Exception, match=r"DamageError|\[damaged\]"),
+    ):
+        witness.fit(sequence, epochs=2, shuffle=False, verbose=0, callbacks=strikes)
+    assert FIRST <= len(witness.seen) < len(sequence)
+
+
+FRESH_FIT = """
+import json, sys
+sys.path.insert(0, sys.argv[2])
+from test_sequence_fit import BalancedSequence, Witness, fitted
+print(json.dumps(fitted(Witness(), sys.argv[1], workers=4)))
+"""
+
+
+def noisy(image, label, rng):
+    return image + rng.normal(size=image.shape).astype(image.dtype), label
+
+
+def fitted(model, path, *, workers):
+    """Return what two epochs of a fit are given."""
+    model.compile(run_eagerly=True)
+    model.seen.clear()
+    sequence = BalancedSequence(path, 16, seed=6, workers=workers, transform=noisy)
+    model.fit(sequence, epochs=2, shuffle=False, verbose=0)
+    return model.seen
+
+
+def test_fit_a_loop_and_calls_in_any_order_give_the_same_batches_in_any_process(
+    vector_cache, witness
+):
+    said = run_python(FRESH_FIT, vector_cache, Path(__file__).parent)
+    want = json.loads(said.splitlines()[-1])
+    assert len(set(want)) == len(want)
+    for workers in (1, 4):
+        assert fitted(witness, vector_cache, workers=workers) == want
+    for workers in (1, 2, 8):
+        sequence = BalancedSequence(vector_cache, 16, seed=6, workers=workers, transform=noisy)
+        assert [digest(*batch) for batch in sequence.batches(0, epochs=2)] == want
+        for place in (len(want) - 1, 0, 7, 7, 3, 11):
+            assert digest(*sequence.batch(*divmod(place, len(sequence)))) == want[place]
 
 
 def named_model(shape, outputs):

@@ -21,7 +21,7 @@ BLOSC_HEADER_BYTES = 16
 MAX_CHUNK_BYTES = 2**31 - 1 - BLOSC_HEADER_BYTES
 """c-blosc 1 keeps sizes in a signed 32-bit integer (blosc.h, BLOSC_MAX_BUFFERSIZE)."""
 
-_RESIDUE = 0x48674BC7
+RESIDUE = 0x48674BC7
 """crc32c of any bytes followed by their own crc32c, little-endian: a property of the polynomial."""
 
 _SHUFFLE = {"noshuffle": blosc.NOSHUFFLE, "shuffle": blosc.SHUFFLE, "bitshuffle": blosc.BITSHUFFLE}
@@ -83,7 +83,7 @@ def decode(data: bytes, codec: Blosc | None, out: np.ndarray, *, crc: int | None
     Raises:
         ChunkError: The bytes are not this chunk. ``out`` may hold anything then.
     """
-    if len(data) <= CRC_BYTES or crc32c(data) != _RESIDUE:
+    if len(data) <= CRC_BYTES or crc32c(data) != RESIDUE:
         raise ChunkError(f"{len(data)} bytes whose crc32c does not hold")
     if crc is not None and stored_crc(data) != crc:
         raise ChunkError(f"another chunk: crc32c {stored_crc(data):08x}, expected {crc:08x}")

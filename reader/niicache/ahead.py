@@ -1,0 +1,40 @@
+"""Results of a function in the order of its arguments, made ahead by a few threads."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+
+def ahead(
+    function: Callable[[Argument], Result], arguments: Iterable[Argument], *, threads: int
+) -> Iterator[Result]:
+    """Yield ``function(argument)`` for each argument, in order.
+
+    While a result is in use ``threads`` threads make the next ones, so that one more than there
+    are threads is under way or waits: more would only push each other out of the processor's
+    cache. When the caller stops early, what is begun is finished and the threads end. What the
+    function raises is raised in its turn.
+    """
+    left = iter(arguments)
+    with ThreadPoolExecutor(threads, thread_name_prefix="niicache") as pool:
+        under_way: deque[Future[Result]] = deque(
+            pool.submit(function, one) for one in itertools.islice(left, threads + 1)
+        )
+        try:
+            while under_way:
+                result = under_way.popleft().result()
+                under_way.extend(pool.submit(function, one) for one in itertools.islice(left, 1))
+                yield result
+                del result  # the batch is the caller's alone, and may go when the caller is done
+        finally:
+            for future in under_way:
+                future.cancel()

@@ -1,0 +1,248 @@
+"""Training batches: an exact share of each class in every one."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Literal
+
+from niicache.format.manifest import canonical
+from niicache.losses import Losses, load_with_spares
+from niicache.mixing import sampler_score
+from niicache.options import check_count, check_one_of, class_weights
+from niicache.passes import Passes, asked_to_shuffle
+from niicache.sampling import ClassRows, Sampler
+from niicache.sequence import MEMORY, CacheSequence
+from niicache.transform import Transform, apply_transform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import keras
+
+    from niicache.batch import Check
+    from niicache.cache import Cache
+    from niicache.sequence import Collate
+
+OnDamage = Literal["raise", "skip"]
+
+DAMAGE_LIMIT = 100
+
+
+class BalancedSequence(CacheSequence):
+    """Batches that hold an exact share of each class, for ``model.fit`` and as a plain sequence.
+
+    ``sequence[step]`` is a pure function of the arguments, of :attr:`epoch` and of the step. One
+    pass of ``fit`` is one epoch; give validation a Sequence of its own, because ``evaluate`` and
+    ``predict`` end passes too. To shorten an epoch use ``steps``, not ``steps_per_epoch`` of
+    ``fit``, which leaves batches over for the next one.
+
+    x is ``(batch, *spatial, channel)``. y is the mask ``(batch, *spatial, channel)`` in its
+    stored dtype, the vector ``(batch, k)``, or the class one-hot ``(batch, classes)``.
+
+    Attributes:
+        epoch: Number of the epoch that ``sequence[step]`` gives now. It goes up by one whenever
+            Keras ends a pass; set it to go on with a later epoch.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | str | Path,
+        batch_size: int,
+        *,
+        weights: Sequence[float] | dict[str, float] | None = None,
+        steps: int | Literal["longest", "shortest", "total"] | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        replacement: bool = False,
+        mix: int | Literal["all"] = 4,
+        transform: Transform | None = None,
+        collate_fn: Collate | None = None,
+        dtype: str = "float32",
+        input_name: str | None = None,
+        workers: int | None = None,
+        memory: int | str = MEMORY,
+        check: Check = "first",
+        on_damage: OnDamage = "raise",
+        damage_limit: int = DAMAGE_LIMIT,
+    ) -> None:
+        """Plan the batches; voxels are read when they are asked for.
+
+        Args:
+            cache: An open cache, or its path.
+            batch_size: Samples in a batch.
+            weights: Share of each class, relative, in the order of ``cache.classes`` or by name;
+                equal if None. 0 leaves a class out.
+            steps: Batches in an epoch: a number, or enough to show every case of the class that
+                needs most of them ("longest", as None) or fewest ("shortest"), or as many samples
+                as there are cases ("total").
+            seed: Everything that is drawn follows from it.
+            shuffle: False gives the stored order, the same in every epoch.
+            replacement: Draw each case independently, instead of each once before any twice.
+            mix: Chunks whose cases are shuffled together: 1 is fastest, "all" a full shuffle;
+                :attr:`mixing` says how near it comes.
+            transform: ``(image, label, rng) -> (image, label)`` on each sample, in the thread
+                that prepares the batch. The image comes in ``dtype`` and both keep their shapes;
+                the arrays may be changed in place. ``rng`` belongs to this sample of this batch.
+            collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
+            dtype: Of the images. One-hot labels have it too, vectors if it is float32 or float64;
+                masks keep theirs.
+            input_name: Name of the model's input: x becomes ``{input_name: x}``.
+            workers: Threads that prepare batches; the CPUs of this process, at most 4, if None.
+            memory: Decoded chunks that may be kept, in bytes or as ``"4GiB"``. One budget for all
+                Sequences of the process, the largest that any of them allows.
+            check: Uncompressed chunks are proven when they are "first" read and taken from the
+                page cache after, or "always". Compressed ones are always proven.
+            on_damage: "raise" an error, or "skip" damaged cases: others of the class take their
+                place, and :attr:`damaged` lists them.
+            damage_limit: Damaged cases that are skipped, before an error is raised all the same.
+
+        Raises:
+            OptionError: An argument is outside what is allowed.
+            CacheError: The cache cannot be opened.
+        """
+        check_one_of("on_damage", on_damage, ("raise", "skip"))
+        check_count("damage_limit", damage_limit, 0)
+        super().__init__(
+            cache,
+            collate_fn=collate_fn,
+            dtype=dtype,
+            input_name=input_name,
+            workers=workers,
+            memory=memory,
+            check=check,
+        )
+        self._sampler = Sampler(
+            [
+                ClassRows(name=view.name, rows=view.occupied, chunk=view.image.layout.chunk[0])
+                for view in self.cache
+            ],
+            batch_size,
+            weights=class_weights(weights, self.cache.classes),
+            steps=steps,
+            seed=seed,
+            shuffle=shuffle,
+            replacement=replacement,
+            mix=mix,
+        )
+        self._seed = seed
+        self._transform = transform
+        self._losses = None if on_damage == "raise" else Losses(damage_limit)
+        self._passes = Passes(self._sampler.steps)
+        self._resumed = False
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that ``sequence[step]`` gives now, from 0."""
+        return self._passes.epoch
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        check_count("epoch", value, 0)
+        self._passes.open(value)
+
+    @property
+    def mixing(self) -> float:
+        """How near the order of cases comes to a full shuffle: 0 is a fixed order, 1 is one."""
+        return sampler_score(self._sampler)
+
+    @property
+    def damaged(self) -> tuple[tuple[str, str], ...]:
+        """(class, case) of each case that was met damaged and skipped, sorted."""
+        return () if self._losses is None else self._losses.cases
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self._sampler.steps
+
+    @property
+    def num_batches(self) -> Any:
+        """Keras: batches in a pass. After :meth:`resume` an array, see ``Passes.length``."""
+        return self._passes.length if self._resumed else len(self)
+
+    def __getitem__(self, step: int) -> Any:
+        """Return batch ``step`` of the current epoch.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+            DamageError: Chunks of the cache are missing or damaged.
+        """
+        return self.batch(*self._passes.at(step))
+
+    def batch(self, epoch: int, step: int) -> Any:
+        """Return batch ``step`` of any epoch: ``(x, y)``, or what ``collate_fn`` makes of them.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+            DamageError: Chunks of the cache are missing or damaged.
+        """
+        draw = self._sampler.draw(epoch, step)
+        key = (self._seed, epoch, step)
+        if self._losses is None:
+            images, labels = self._loader.load(draw)
+        else:
+            images, labels = load_with_spares(
+                self._loader, draw, self._losses, classes=self._sampler.classes, key=key
+            )
+        if self._transform is not None:
+            apply_transform(self._transform, images, labels, key=key)
+        return self._finished(images, labels)
+
+    def cases(self, epoch: int, step: int) -> tuple[tuple[str, str], ...]:
+        """Return (class, case) of each sample of a batch, in its order. Reads no voxel.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+        """
+        return self._loader.names(self._sampler.draw(epoch, step))
+
+    def resume(self, run: str | Path) -> keras.callbacks.Callback:
+        """Return a callback with which a restarted ``fit`` goes on with the batch that is next.
+
+        Where training stands is told by the step that the optimizer of the restored model has
+        counted, so weights and position cannot be out of step. Beside it give ``fit`` what saves
+        and restores the model: ``BackupAndRestore``, in the list before this one, or
+        ``ModelCheckpoint`` and what you load yourself before ``fit``, with its optimizer. Epochs
+        have the numbers that Keras gives them; leave out ``initial_epoch`` in a restart. ``fit``
+        must be given ``shuffle=False``, and a validation Sequence should not shuffle.
+
+        The logs of the epoch that was broken off are means of the batches after the restart. A
+        checkpoint after the last batch of an epoch goes on with the next one. Random streams of
+        layers, which Keras does not save, go on too, where each batch draws equally often. A
+        transform and a collate_fn are the only parts of the stream that are not compared.
+
+        Args:
+            run: Folder that keeps the record of this run, made if there is none. A new run needs
+                a new one.
+
+        Raises:
+            OptionError: The run was begun with other options or another cache; the message names
+                each difference.
+        """
+        from niicache.resume import Resume
+
+        self._resumed = True
+        return Resume(run, self._passes, self._stream())
+
+    def on_epoch_begin(self) -> None:
+        """Keras: a pass starts. With several workers its first batches are already under way."""
+        self._passes.begin()
+
+    def on_epoch_end(self) -> None:
+        """Keras: a pass ended. Also called once before the first, which does not count."""
+        self._passes.end(shuffled=asked_to_shuffle(self))
+
+    def __repr__(self) -> str:
+        return f"<niicache.BalancedSequence {str(self.cache.path)!r} {self._sampler!r}>"
+
+    def _stream(self) -> dict[str, Any]:
+        """Return everything that the batches depend on, by name; no code that a user wrote."""
+        sampler = self._sampler
+        names = ("batch_size", "steps", "seed", "shuffle", "replacement", "mix")
+        return {
+            "cache": hashlib.sha256(canonical(self.cache.manifest.to_json())).hexdigest(),
+            "classes": self.cache.classes,
+            "weights": [float(weight) for weight in sampler.weights],
+            **{name: getattr(sampler, name) for name in names},
+            "dtype": self._dtype.name,
+        }

@@ -1,0 +1,117 @@
+"""A draw becomes images and labels. Everything that a Sequence does to voxels, without Keras."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from niicache import forks
+from niicache.batch import Filler
+from niicache.errors import DamageError
+from niicache.gathering import plan_gathering
+from niicache.memory import empty
+from niicache.vectors import Vectors, are_small
+
+if TYPE_CHECKING:
+    from niicache.batch import Check
+    from niicache.cache import Cache
+    from niicache.chunks import ChunkReader
+    from niicache.errors import Problem
+    from niicache.sampling import Draw
+
+
+class Loader:
+    """Loads the samples of draws from a cache. Thread-safe.
+
+    Attributes:
+        cache: The open cache.
+        dtype: Of the images.
+    """
+
+    def __init__(self, cache: Cache, *, dtype: np.dtype, memory: int, check: Check) -> None:
+        """Read the checksums of the chunks, and no voxel.
+
+        Args:
+            cache: The open cache.
+            dtype: Of the images.
+            memory: Bytes of decoded chunks that the process may keep.
+            check: When the crc32c of an uncompressed chunk is looked at.
+        """
+        self.cache = cache
+        self.dtype = dtype
+        self._images: list[ChunkReader] = [view.image for view in cache]
+        self._labels: list[ChunkReader] = [v.label for v in cache if v.label is not None]
+        self._vectors = None
+        if cache.manifest.recipe.label_kind == "vector" and are_small(self._labels):
+            self._vectors = Vectors(self._labels)
+        self._filler = Filler(memory=memory, check=check)
+
+    def load(self, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images and labels of a draw.
+
+        Returns:
+            Images ``(batch, *spatial, channel)`` and labels: masks ``(batch, *spatial, channel)``
+            in their stored dtype, vectors ``(batch, k)``, or classes one-hot ``(batch, classes)``.
+
+        Raises:
+            DamageError: Chunks are missing or damaged; carries the problem of each.
+        """
+        images, labels = self.empty(draw)
+        problems, _ = self.fill(draw, np.arange(len(draw.rows)), images, labels)
+        if problems:
+            raise DamageError(problems)
+        return images, labels
+
+    def empty(self, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+        """Return images to be filled and labels, of which the one-hot ones are done."""
+        recipe, count = self.cache.manifest.recipe, len(draw.rows)
+        images = empty((count, *recipe.image.shape), self.dtype)
+        if recipe.label is None:
+            return images, np.eye(len(self.cache), dtype=self.dtype)[draw.classes]
+        # Vectors are numbers to be learned: 2049 is not one in half precision.
+        keeps = recipe.label_kind == "mask" or self.dtype.name not in {"float32", "float64"}
+        dtype = recipe.label.dtype if keeps else self.dtype
+        return images, empty((count, *recipe.label.shape), np.dtype(dtype))
+
+    def fill(
+        self, draw: Draw, slots: np.ndarray, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[list[Problem], np.ndarray]:
+        """Fill the places of some samples of a batch.
+
+        Args:
+            draw: The samples.
+            slots: (k,) int64, where they go.
+            images: The batch.
+            labels: The batch.
+
+        Returns:
+            What is wrong, and (k,) bool, which of the samples could not be read for it.
+        """
+        forks.enter()
+        self._filler.store.tick()
+        problems: list[Problem] = []
+        lost = np.zeros(len(slots), np.bool_)
+        halves = [(self._images, images)]
+        if self._vectors is not None:
+            problems, lost = self._vectors.fill(draw.classes, draw.rows, labels, slots)
+        elif self._labels:
+            halves.append((self._labels, labels))
+        for readers, out in halves:
+            plan = plan_gathering(readers, draw.classes, draw.rows, draw.again, slots)
+            damage = self._filler.fill(plan, out)
+            if damage:
+                problems += [one for error in damage.values() for one in error.problems]
+                lost |= np.isin(plan.which, list(damage))
+        return problems, lost
+
+    def names(self, draw: Draw, which: np.ndarray | None = None) -> tuple[tuple[str, str], ...]:
+        """Return (class, case) of samples, in their order; of ``which`` alone, if given."""
+        views = tuple(self.cache)
+        here = slice(None) if which is None else which
+        pairs = zip(draw.classes[here].tolist(), draw.rows[here].tolist(), strict=True)
+        return tuple((views[k].name, views[k].slot_names[row]) for k, row in pairs)
+
+    def close(self) -> None:
+        """Give back the memory; the loader can still be used after."""
+        self._filler.close()

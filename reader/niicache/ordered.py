@@ -1,0 +1,113 @@
+"""Batches for evaluation and prediction: every case once, as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from niicache.options import check_count, check_one_of
+from niicache.ordering import Ordering
+from niicache.sampling import ClassRows
+from niicache.sequence import MEMORY, CacheSequence
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from niicache.batch import Check
+    from niicache.cache import Cache
+    from niicache.sequence import Collate
+
+
+class OrderedSequence(CacheSequence):
+    """Every case of a cache once, in natural order, for ``evaluate`` and ``predict``.
+
+    Class after class, the cases of each by name: ``zip(cache.cases, model.predict(sequence))`` puts
+    names to predictions. The last batch may be short. Nothing is shuffled, transformed or
+    balanced, and every pass is the same.
+
+    x and y are as those of :class:`niicache.BalancedSequence`.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | str | Path,
+        batch_size: int,
+        *,
+        order: Literal["name", "stored"] = "name",
+        collate_fn: Collate | None = None,
+        dtype: str = "float32",
+        input_name: str | None = None,
+        workers: int | None = None,
+        memory: int | str = MEMORY,
+        check: Check = "first",
+    ) -> None:
+        """Put the cases in order; voxels are read when they are asked for.
+
+        Args:
+            cache: An open cache, or its path.
+            batch_size: Samples in a batch; the last one has what is left.
+            order: Of the cases of a class: by "name", or as "stored", which decodes each chunk
+                once even where a class is larger than ``memory``. :meth:`cases` has the names.
+            collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
+            dtype: Of the images. One-hot labels have it too, vectors if it is float32 or float64;
+                masks keep theirs.
+            input_name: Name of the model's input: x becomes ``{input_name: x}``.
+            workers: Threads that prepare batches; the CPUs of this process, at most 4, if None.
+            memory: Decoded chunks that may be kept, in bytes or as ``"4GiB"``. One budget for all
+                Sequences of the process, the largest that any of them allows.
+            check: Uncompressed chunks are proven when they are "first" read and taken from the
+                page cache after, or "always". Compressed ones are always proven.
+
+        Raises:
+            OptionError: An argument is outside what is allowed.
+            CacheError: The cache cannot be opened.
+        """
+        check_count("batch_size", batch_size, 1)
+        check_one_of("order", order, ("name", "stored"))
+        super().__init__(
+            cache,
+            collate_fn=collate_fn,
+            dtype=dtype,
+            input_name=input_name,
+            workers=workers,
+            memory=memory,
+            check=check,
+        )
+        self._order = order
+        self._ordering = Ordering(
+            [
+                ClassRows(
+                    name=view.name,
+                    rows=view.rows if order == "name" else view.occupied,
+                    chunk=view.image.layout.chunk[0],
+                )
+                for view in self.cache
+            ],
+            batch_size,
+        )
+
+    def __len__(self) -> int:
+        """Batches in a pass."""
+        return self._ordering.steps
+
+    def batch(self, epoch: int, step: int) -> Any:  # noqa: ARG002 - every pass is the same
+        """Return batch ``step``: ``(x, y)``, or what ``collate_fn`` makes of them.
+
+        Raises:
+            IndexError: There is no such batch.
+            DamageError: Chunks of the cache are missing or damaged.
+        """
+        return self._finished(*self._loader.load(self._ordering.draw(step)))
+
+    def cases(self, step: int) -> tuple[tuple[str, str], ...]:
+        """Return (class, case) of each sample of a batch, in its order. Reads no voxel.
+
+        Raises:
+            IndexError: There is no such batch.
+        """
+        return self._loader.names(self._ordering.draw(step))
+
+    def __repr__(self) -> str:
+        return (
+            f"<niicache.OrderedSequence {str(self.cache.path)!r} {len(self)} batches of "
+            f"{self._ordering.batch_size}, order {self._order!r}>"
+        )
