@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from niicache import __version__
+from niicache_builder.cli.bench import bench_command
 from niicache_builder.cli.build import build_command
 from niicache_builder.cli.exits import HELP
 from niicache_builder.cli.stats import stats_command
@@ -20,5 +21,6 @@ def main() -> None:
 main.add_command(build_command)
 main.add_command(verify_command)
 main.add_command(stats_command)
+main.add_command(bench_command)
 
 build_cache = build_command
