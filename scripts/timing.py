@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from niicache import BalancedSequence
-
-
-def epoch_batches(sequence: BalancedSequence, epoch: int, epochs: int) -> Iterator[Any]:
-    """Return the batches of ``epochs`` epochs from ``epoch`` on, made ahead where that is known."""
-    if hasattr(sequence, "batches"):
-        return iter(sequence.batches(epoch, epochs=epochs))
-    numbers = range(epoch, epoch + epochs)
-    return (sequence.batch(number, step) for number in numbers for step in range(len(sequence)))
+    from collections.abc import Callable
 
 
 def epoch_seconds(batch: Callable[[int], object], steps: int) -> float:

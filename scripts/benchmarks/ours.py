@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from baseline import Baseline
-from timing import epoch_batches
 
 from benchmarks.way import Way
 from niicache import BalancedSequence, open_cache
@@ -72,7 +71,7 @@ class FirstEpoch(Way):
         """Return the batches of a Sequence that has read nothing yet."""
         self.close()
         self.sequence = self.make(number, memory=self.memory)
-        return epoch_batches(self.sequence, 0, epochs)
+        return self.sequence.batches(0, epochs=epochs)
 
     def make(self, seed: int, *, memory: int) -> BalancedSequence:
         """Return a new Sequence over a newly opened cache."""
@@ -106,6 +105,6 @@ class LaterEpochs(FirstEpoch):
         self.close()
         memory = window_bytes(open_cache(self.path)) if self.windows else PLENTY
         self.sequence = self.make(number, memory=memory)
-        for _ in epoch_batches(self.sequence, 0, 1):
+        for _ in self.sequence.batches(0):
             pass
-        return chain(epoch_batches(self.sequence, 1, epochs))
+        return chain(self.sequence.batches(1, epochs=epochs))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import nibabel
 import numpy as np
-from timing import epoch_batches
 
 from benchmarks.brains import write_volumes
 from benchmarks.cases import Cases
@@ -141,7 +140,7 @@ class OurVolumes(Volumes):
             memory=0,
             workers=self.cases.threads,
         )
-        return epoch_batches(self.sequence, 0, epochs)
+        return self.sequence.batches(0, epochs=epochs)
 
     def close(self) -> None:
         """End the Sequence's threads."""
