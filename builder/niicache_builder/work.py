@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from niicache.format.codec import one_thread
 from niicache.format.names import IMAGE, LABEL
@@ -47,15 +50,23 @@ class _Step:
         self._writer = writer
         self._is_vector = name == LABEL and recipe.label_kind == "vector"
         self._mode = recipe.pad_mode
-        self._cases = filled(layout)
+        self._is_cut = layout.blocks > 1
+        self._layout = layout
         self._fill = layout.fill
         self._next = 0
+
+    @cached_property
+    def _cases(self) -> np.ndarray:
+        return filled(self._layout)
 
     def take(self, prepared: PreparedCase | None) -> None:
         """Put a case into its slot, or leave the slot vacant."""
         voxels = None
         if prepared is not None:
             voxels = prepared.image if self.name == IMAGE else prepared.label
+        if self._is_cut and voxels is not None and voxels.shape == self._layout.shape:
+            self._writer.write(voxels[np.newaxis])  # as it came: nothing to pad, nothing to gather
+            return
         slot = self._cases[self._next]
         if voxels is None or voxels.shape != slot.shape:
             slot[...] = self._fill
