@@ -18,6 +18,7 @@ from niicache.format.names import (
     shard_path,
 )
 from niicache_builder.commit import Contents, entry_of
+from niicache_builder.interrupts import held_back
 from niicache_builder.plan import Plan, skipped_case
 from niicache_builder.previous import refreshed
 from niicache_builder.record import CaseRecord, UnitResult, unit_key
@@ -75,8 +76,10 @@ def assemble(
     Raises:
         SourceError: Not one case could be read.
     """
-    # zarr takes a quarter of a second to load: workers need not, nor what ends before this.
-    from niicache_builder.tables import metadata_files
+    # zarr takes a quarter of a second to load: workers need not, nor what ends before this. Torn
+    # out of it, Python would call Ctrl-C an error of the class that was being made.
+    with held_back():
+        from niicache_builder.tables import metadata_files
 
     recipe = plan.recipe
     classes = _classes(plan, results, old)

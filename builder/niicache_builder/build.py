@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import threading
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,8 +166,6 @@ def _execute(
     if not todo:
         return results, resumed
     make_folder(work)
-    # The parent has little to do now, and will need this.
-    threading.Thread(target=import_module, args=("niicache_builder.tables",)).start()
     progress.begin("build", sum(unit.cases for unit in todo), "cases")
     try:
         for result in run_units(

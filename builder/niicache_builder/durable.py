@@ -8,6 +8,8 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from niicache_builder.interrupts import held_back
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
@@ -67,7 +69,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def _all_at_once(action: Callable[[Path], None], paths: Iterable[Path]) -> None:
     """Do what mostly waits for the disk to many paths: it writes down several syncs in one go."""
-    with ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:
+    with held_back(), ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:
         for done in [threads.submit(action, path) for path in paths]:
             done.result()
 

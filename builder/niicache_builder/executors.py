@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
 import threading
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -17,12 +16,14 @@ from concurrent.futures import (
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import WorkerDiedError
 from niicache_builder.durable import SYNCS_AT_ONCE
+from niicache_builder.interrupts import held_back
 from niicache_builder.work import Staged, do_unit, seal
-from niicache_builder.workers import ready_workers
+from niicache_builder.workers import deaf, ready_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,28 +70,32 @@ def run_units(
             yield seal(task(unit, advance=partial(progress.advance, 1)), work)
         return
     # The longest first: else one worker may begin with it when the others are done.
-    pool, shared, pending = _start(task, sorted(units, key=_size, reverse=True), workers)
-    sealed: set[Future[UnitResult]] = set()
-    threads = ThreadPoolExecutor(SYNCS_AT_ONCE)
-    seen = 0
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        while pending or sealed:
-            futures: list[Future[Any]] = [*pending, *sealed]
-            wait(futures, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
-            # Read without its lock, which a worker that was killed may hold still.
-            seen, before = shared.done.get_obj().value, seen
-            progress.advance(seen - before)
-            for done in [future for future in pending if future.done()]:
-                staged = _result_of(done, pending.pop(done), started=bool(shared.joined.value))
-                sealed.add(threads.submit(seal, staged, work))
-            for whole in [future for future in sealed if future.done()]:
-                sealed.remove(whole)
-                yield whole.result()
-    finally:
-        shared.stop.value = 1
-        pool.shutdown(wait=True, cancel_futures=True)
-        threads.shutdown(wait=True)
+    longest = sorted(units, key=_size, reverse=True)
+    with held_back() as ctrl_c:
+        pool, shared, pending = _start(task, longest, workers)
+        threads = ThreadPoolExecutor(SYNCS_AT_ONCE)
+        # What comes after this needs it, it takes its time to load, and there is time now.
+        threads.submit(import_module, "niicache_builder.tables")
+        sealed: set[Future[UnitResult]] = set()
+        seen = 0
+        try:
+            while pending or sealed:
+                futures: list[Future[Any]] = [*pending, *sealed]
+                wait(futures, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
+                ctrl_c.check()
+                # Read without its lock, which a worker that was killed may hold still.
+                seen, before = shared.done.get_obj().value, seen
+                progress.advance(seen - before)
+                for done in [future for future in pending if future.done()]:
+                    staged = _result_of(done, pending.pop(done), started=bool(shared.joined.value))
+                    sealed.add(threads.submit(seal, staged, work))
+                for whole in [future for future in sealed if future.done()]:
+                    sealed.remove(whole)
+                    yield whole.result()
+        finally:
+            shared.stop.value = 1
+            pool.shutdown(wait=True, cancel_futures=True)
+            threads.shutdown(wait=True)
 
 
 def _size(unit: Unit) -> int:
@@ -100,11 +105,9 @@ def _size(unit: Unit) -> int:
 def _start(
     task: partial[Staged], units: Sequence[Unit], workers: int
 ) -> tuple[ProcessPoolExecutor, _Shared, dict[Future[Staged], Unit]]:
-    """Start the workers, and return with Ctrl-C blocked.
+    """Start the workers.
 
-    Ctrl-C reaches every process of a terminal, but only the parent decides what it means: the
-    workers inherit the block, and the parent cannot be torn out of starting them, which would
-    leave it waiting for ever for a worker that is half there.
+    Ctrl-C reaches every process of a terminal, but only the parent decides what it means.
     """
     context = ready_workers()
     # Before the block: the first of these starts multiprocessing's tracker, which unblocks SIGINT.
@@ -113,13 +116,9 @@ def _start(
         joined=context.Value("q", 0),
         stop=context.Value("b", 0, lock=False),
     )
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with deaf():
         pool = ProcessPoolExecutor(min(workers, len(units)), context, _join, (shared,))
         pending = {pool.submit(_do_one, task, unit): unit for unit in units}
-    except BaseException:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        raise
     return pool, shared, pending
 
 

@@ -9,6 +9,8 @@ import sys
 from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING
 
+from niicache_builder.interrupts import held_back
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.context import BaseContext
@@ -25,7 +27,7 @@ def ready_workers() -> BaseContext:
     # Elsewhere libraries of the system do not outlive a fork.
     if sys.platform == "linux":
         # The path of a socket below TMPDIR may be too long.
-        with contextlib.suppress(OSError), _deaf():
+        with contextlib.suppress(OSError), held_back(), deaf():
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload([PRELOADED])
             forkserver.ensure_running()
@@ -34,8 +36,8 @@ def ready_workers() -> BaseContext:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Block Ctrl-C, here and for good in every process that is started."""
+def deaf() -> Iterator[None]:
+    """Block Ctrl-C in every process that is started: what it means, the parent alone decides."""
     # Started here, because multiprocessing unblocks SIGINT where it starts this for itself.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
