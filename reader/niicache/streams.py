@@ -19,6 +19,7 @@ may change between versions (NEP 19).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 CHUNKS, ROWS, REPLACE, BATCH, SAMPLE, SPARE = range(1, 7)
 
 # Neither number changes a draw. Rows are ordered so many at a time (at least a window) ...
-_SPAN = 512
+_SPAN = 2048
 # ... and so many ordered rows of a class are kept, or 2 windows where those are larger (16 B each).
 _KEPT = 2**17
 
@@ -78,8 +79,8 @@ class Cycles:
         while count:
             block, offset = divmod(start, self._length)
             edges = self._plan(block).edges
-            part = int(np.searchsorted(edges, offset, side="right")) - 1
-            skip = offset - int(edges[part])
+            part = bisect_right(edges, offset) - 1
+            skip = offset - edges[part]
             whole = self._ordered(block, part)
             rows.append(whole.rows[skip : skip + count])
             gaps.append(whole.gaps[skip : skip + count])
@@ -99,7 +100,7 @@ class Cycles:
         return _Plan(
             order=order,
             heads=np.append(heads, len(order)),
-            edges=np.append(begins[heads], self._length),
+            edges=[*begins[heads].tolist(), self._length],
             opens=opens,
         )
 
@@ -107,7 +108,7 @@ class Cycles:
         """Return one part of a block, its rows shuffled in their windows."""
         plan = self._plan(block)
         low, high = int(plan.heads[part]), int(plan.heads[part + 1])
-        edge = int(plan.edges[part])
+        edge = plan.edges[part]
         sizes = self._sizes[plan.order[low:high]]
         rows = np.arange(sizes.sum())
         rows += np.repeat(self._firsts[plan.order[low:high]] - (np.cumsum(sizes) - sizes), sizes)
@@ -155,7 +156,7 @@ class _Plan(NamedTuple):
 
     order: Ints
     heads: Ints
-    edges: Ints
+    edges: list[int]
     opens: Ints
 
 
