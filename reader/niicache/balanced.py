@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Literal
 
-from niicache.format.manifest import canonical
-from niicache.losses import Losses, load_with_spares
+from niicache.losses import Losses
 from niicache.mixing import sampler_score
-from niicache.options import check_count, check_one_of, class_weights
+from niicache.options import (
+    check_callable,
+    check_count,
+    check_flag,
+    check_one_of,
+    class_weights,
+)
 from niicache.passes import Passes, asked_to_shuffle
 from niicache.sampling import ClassRows, Sampler
 from niicache.sequence import MEMORY, CacheSequence
+from niicache.spares import Spares
 from niicache.transform import Transform, apply_transform
 
 if TYPE_CHECKING:
@@ -89,6 +94,7 @@ class BalancedSequence(CacheSequence):
                 masks keep theirs.
             input_name: Name of the model's input: x becomes ``{input_name: x}``.
             workers: Threads that prepare batches; the CPUs of this process, at most 4, if None.
+                Keras is told at least 2.
             memory: Decoded chunks that may be kept, in bytes or as ``"4GiB"``. One budget for all
                 Sequences of the process, the largest that any of them allows.
             check: Uncompressed chunks are proven when they are "first" read and taken from the
@@ -101,6 +107,9 @@ class BalancedSequence(CacheSequence):
             OptionError: An argument is outside what is allowed.
             CacheError: The cache cannot be opened.
         """
+        check_callable("transform", transform)
+        check_flag("shuffle", shuffle)
+        check_flag("replacement", replacement)
         check_one_of("on_damage", on_damage, ("raise", "skip"))
         check_count("damage_limit", damage_limit, 0)
         super().__init__(
@@ -160,15 +169,6 @@ class BalancedSequence(CacheSequence):
         """Keras: batches in a pass. After :meth:`resume` an array, see ``Passes.length``."""
         return self._passes.length if self._resumed else len(self)
 
-    def __getitem__(self, step: int) -> Any:
-        """Return batch ``step`` of the current epoch.
-
-        Raises:
-            IndexError: The epoch has no such batch.
-            DamageError: Chunks of the cache are missing or damaged.
-        """
-        return self.batch(*self._passes.at(step))
-
     def batch(self, epoch: int, step: int) -> Any:
         """Return batch ``step`` of any epoch: ``(x, y)``, or what ``collate_fn`` makes of them.
 
@@ -177,24 +177,25 @@ class BalancedSequence(CacheSequence):
             DamageError: Chunks of the cache are missing or damaged.
         """
         draw = self._sampler.draw(epoch, step)
-        key = (self._seed, epoch, step)
-        if self._losses is None:
-            images, labels = self._loader.load(draw)
-        else:
-            images, labels = load_with_spares(
-                self._loader, draw, self._losses, classes=self._sampler.classes, key=key
-            )
+        spares = self._spares()
+        images, labels = (
+            self._loader.load(draw) if spares is None else spares.load(draw, epoch, step)
+        )
         if self._transform is not None:
-            apply_transform(self._transform, images, labels, key=key)
+            apply_transform(self._transform, images, labels, key=(self._seed, epoch, step))
         return self._finished(images, labels)
 
     def cases(self, epoch: int, step: int) -> tuple[tuple[str, str], ...]:
         """Return (class, case) of each sample of a batch, in its order. Reads no voxel.
 
+        With ``on_damage="skip"`` these are the cases that stand in, once the batch was made.
+
         Raises:
             IndexError: The epoch has no such batch.
         """
-        return self._loader.names(self._sampler.draw(epoch, step))
+        draw = self._sampler.draw(epoch, step)
+        spares = self._spares()
+        return self._loader.names(draw) if spares is None else spares.names(draw, epoch, step)
 
     def resume(self, run: str | Path) -> keras.callbacks.Callback:
         """Return a callback with which a restarted ``fit`` goes on with the batch that is next.
@@ -219,10 +220,12 @@ class BalancedSequence(CacheSequence):
             OptionError: The run was begun with other options or another cache; the message names
                 each difference.
         """
+        from niicache.identity import describe
         from niicache.resume import Resume
 
         self._resumed = True
-        return Resume(run, self._passes, self._stream())
+        stream = describe(self.cache.manifest, self._sampler, self._dtype.name)
+        return Resume(run, self._passes, stream)
 
     def on_epoch_begin(self) -> None:
         """Keras: a pass starts. With several workers its first batches are already under way."""
@@ -235,14 +238,10 @@ class BalancedSequence(CacheSequence):
     def __repr__(self) -> str:
         return f"<niicache.BalancedSequence {str(self.cache.path)!r} {self._sampler!r}>"
 
-    def _stream(self) -> dict[str, Any]:
-        """Return everything that the batches depend on, by name; no code that a user wrote."""
-        sampler = self._sampler
-        names = ("batch_size", "steps", "seed", "shuffle", "replacement", "mix")
-        return {
-            "cache": hashlib.sha256(canonical(self.cache.manifest.to_json())).hexdigest(),
-            "classes": self.cache.classes,
-            "weights": [float(weight) for weight in sampler.weights],
-            **{name: getattr(sampler, name) for name in names},
-            "dtype": self._dtype.name,
-        }
+    def _place(self, step: int) -> tuple[int, int]:
+        return self._passes.at(step)
+
+    def _spares(self) -> Spares | None:
+        if self._losses is None:
+            return None
+        return Spares(self._loader, self._losses, self._sampler.classes, self._seed)

@@ -1,4 +1,4 @@
-"""Damaged cases in training: replaced by others of their class, counted, up to a limit."""
+"""The damaged cases that training met, counted, up to a limit."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from niicache.errors import DamageError, DamageWarning
-from niicache.sampling import Draw
-from niicache.streams import spare
+from niicache.errors import DamageError, DamageWarning, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from niicache.errors import Problem
-    from niicache.loader import Loader
-    from niicache.sampling import ClassRows
 
 
 ATTEMPTS = 100
@@ -72,7 +64,7 @@ class Losses:
             self._problems.update(dict.fromkeys(problems))
             met, every = len(self._cases), tuple(self._problems)
         if met > self.limit or attempt >= ATTEMPTS:
-            raise DamageError(every)
+            raise DamageError([*every, _end_of_patience(every[-1], cases, met, self.limit)])
         if first:
             warnings.warn(
                 f"{problems[0]} (its cases are replaced by others of their class, as "
@@ -83,47 +75,22 @@ class Losses:
             )
 
 
-def load_with_spares(
-    loader: Loader,
-    draw: Draw,
-    losses: Losses,
-    *,
-    classes: Sequence[ClassRows],
-    key: tuple[int, int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return images and labels of a draw, other cases in place of damaged ones.
-
-    Which ones follows from the key and from what is damaged, so a batch stays repeatable.
-
-    Args:
-        loader: Of the cache.
-        draw: The samples.
-        losses: Where damaged cases are counted.
-        classes: Rows of each class.
-        key: Seed, epoch and step.
-
-    Raises:
-        DamageError: More cases are damaged than the limit of ``losses``.
-    """
-    images, labels = loader.empty(draw)
-    seed, *place = key
-    slots = np.arange(len(draw.rows))
-    attempt = 0
-    while len(slots):
-        problems, lost = loader.fill(draw, slots, images, labels)
-        if problems:
-            losses.note(problems, loader.names(draw, lost), attempt=attempt)
-        draw = Draw(
-            classes=draw.classes[lost],
-            rows=np.array(
-                [
-                    spare(classes[k].rows, seed, (place[0], place[1], slot), attempt)
-                    for k, slot in zip(draw.classes[lost], slots[lost].tolist(), strict=True)
-                ],
-                np.int64,
-            ),
-            again=draw.again[lost],
-        )
-        slots = slots[lost]
-        attempt += 1
-    return images, labels
+def _end_of_patience(
+    last: Problem, cases: Sequence[tuple[str, str]], met: int, limit: int
+) -> Problem:
+    """Return why damaged cases are skipped no more."""
+    class_name, case = cases[0]
+    if met > limit:
+        got, expected = f"{met} damaged cases", f"at most {limit}, as damage_limit says"
+    else:
+        got = f"damage in every case of class {class_name!r} that was tried"
+        expected = "a sound one to stand in"
+    return Problem(
+        code="damage-limit",
+        path=last.path,
+        got=got,
+        expected=expected,
+        hint="mend the cache, as is said above",
+        class_name=class_name,
+        case=case,
+    )

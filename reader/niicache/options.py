@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
@@ -11,8 +12,6 @@ import numpy as np
 from niicache.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from niicache.cache import Cache
 
 _DTYPES = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -57,6 +56,26 @@ def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         words = ", ".join(map(repr, allowed))
         raise OptionError(f"{name}: got {value!r}, expected one of {words}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises:
+        OptionError: It is not.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(f"{name}: got {value!r}, expected True or False")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Refuse what is neither a function nor None.
+
+    Raises:
+        OptionError: It is not.
+    """
+    if value is not None and not callable(value):
+        raise OptionError(f"{name}: got {value!r}, expected a function, or None")
 
 
 def image_dtype(wanted: str, *, stored: str) -> np.dtype:
@@ -110,6 +129,14 @@ def class_weights(
     Raises:
         OptionError: They are given by name, and not for exactly these classes.
     """
+    if weights is None:
+        return None
+    given: object = weights
+    if isinstance(given, str) or not isinstance(given, dict | Sequence | np.ndarray):
+        raise OptionError(
+            f"weights: got {weights!r}, expected one number for each of the classes "
+            f"{', '.join(classes)}, in this order or by name; None makes them equal"
+        )
     if not isinstance(weights, dict):
         return weights
     unknown = set(weights) - set(classes)

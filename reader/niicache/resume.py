@@ -103,8 +103,9 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
         if not batches:
             warnings.warn(
                 f"the run in {self._run} starts over: the optimizer has counted no step of it. "
-                "Where weights were loaded, the optimizer's were not: compile and build the model "
-                "and its optimizer before load_weights",
+                "If fit had ended, BackupAndRestore has deleted its backup: save the model, load "
+                "it and go on, or give delete_checkpoint=False. If weights were loaded, the "
+                "optimizer's were not: compile and build model and optimizer before load_weights",
                 stacklevel=2,
             )
         seeds = record.seeds_after(batches)

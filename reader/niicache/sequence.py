@@ -15,6 +15,7 @@ from niicache.errors import BackendError, OptionError
 from niicache.loader import Loader
 from niicache.options import (
     byte_count,
+    check_callable,
     check_count,
     check_one_of,
     check_reach,
@@ -64,6 +65,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
     ) -> None:
         workers = _cpus() if workers is None else workers
         check_count("workers", workers, 1)
+        check_callable("collate_fn", collate_fn)
         check_one_of("check", check, ("first", "always"))
         if collate_fn is not None and input_name is not None:
             raise OptionError(
@@ -102,7 +104,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
             IndexError: The epoch has no such batch.
             DamageError: A chunk of the cache is missing or damaged.
         """
-        return self.batch(self.epoch, step)
+        return self.batch(*self._place(step))
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the batches of the current epoch, prepared ahead by ``workers`` threads."""
@@ -134,6 +136,10 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         """
         self._loader.close()
         self.cache.close()
+
+    def _place(self, step: int) -> tuple[int, int]:
+        """Return epoch and step of what Keras calls batch ``step``."""
+        return self.epoch, step
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

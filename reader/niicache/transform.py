@@ -33,7 +33,16 @@ def apply_transform(
             batch cannot hold.
     """
     for i in range(len(images)):
-        image, label = _pair(transform(images[i], labels[i], sample_generator(*key, i)))
+        try:
+            made = transform(images[i], labels[i], sample_generator(*key, i))
+        except Exception as error:
+            epoch, step = key[1:]
+            error.add_note(
+                f"niicache: in the transform, on sample {i} of batch {step} of epoch {epoch}; "
+                f"sequence.cases({epoch}, {step})[{i}] says which case"
+            )
+            raise
+        image, label = _pair(made)
         _put(images, i, image, "image")
         _put(labels, i, label, "label")
 
@@ -52,7 +61,8 @@ def _put(batch: np.ndarray, position: int, value: Any, what: str) -> None:
     if not np.can_cast(value.dtype, batch.dtype, "same_kind"):
         raise OptionError(
             f"transform: got {what} of {value.dtype}, expected what converts to {batch.dtype}; "
-            "convert it in the transform, or ask the Sequence for a float dtype"
+            "convert it in the transform"
+            + (", or ask the Sequence for a float dtype" if what == "image" else "")
         )
     if value.shape != batch.shape[1:]:
         raise OptionError(

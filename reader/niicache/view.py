@@ -129,8 +129,13 @@ class ClassView:
             if case not in self.cases:
                 raise OptionError(f"class {self.name!r} has no case {case!r}; see .cases")
             case = self.cases.index(case)
-        if not isinstance(case, int | np.integer):
+        if isinstance(case, bool) or not isinstance(case, int | np.integer):
             raise OptionError(f"case: got {case!r}, expected one position or one name")
+        if not -len(self) <= case < len(self):
+            raise IndexError(
+                f"case: got {case}, expected a position below {len(self)}, the number of cases of "
+                f"class {self.name!r}"
+            )
         row = int(self.rows[case])
         label = np.array(self.number) if self.label is None else _read_case(self.label, row)
         return Sample(_read_case(self.image, row), label)

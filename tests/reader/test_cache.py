@@ -127,8 +127,11 @@ def test_a_case_is_found_by_position_from_either_end_and_by_name(vector_cache):
 
 @pytest.mark.parametrize("position", [5, -6, 10**6])
 def test_a_position_that_there_is_not_is_an_index_error(vector_cache, position):
-    with pytest.raises(IndexError):
-        open_cache(vector_cache)["sagittal"][position]
+    view = open_cache(vector_cache)["sagittal"]
+    with pytest.raises(IndexError, match=f"got {position}, .* below 5, .* of class 'sagittal'"):
+        view[position]
+    with pytest.raises(OptionError, match="case: got True, expected one position or one name"):
+        view[True]
 
 
 def test_unknown_names_are_refused_with_the_known_ones(vector_cache):

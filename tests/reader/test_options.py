@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from niicache.errors import OptionError
-from niicache.options import byte_count, check_count, check_one_of, class_weights, image_dtype
+from niicache.options import (
+    byte_count,
+    check_callable,
+    check_count,
+    check_flag,
+    check_one_of,
+    class_weights,
+    image_dtype,
+)
 from niicache_builder.options import DTYPES
 
 
@@ -143,6 +151,27 @@ def test_one_of_some_words_is_taken_and_nothing_else():
             check_one_of("on_damage", word, ("raise", "skip"))
         said = f"on_damage: got {word!r}, expected one of 'raise', 'skip'"
         assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("weights", ["balanced", 3, {1, 2}])
+def test_weights_that_are_no_numbers_in_order_are_refused_once(weights):
+    with pytest.raises(OptionError, match=r"weights: got .*, expected one number for each") as told:
+        class_weights(weights, ("a", "b"))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None, [True]])
+def test_what_is_no_flag_is_refused(value):
+    with pytest.raises(OptionError, match=r"shuffle: got .*, expected True or False"):
+        check_flag("shuffle", value)
+    check_flag("shuffle", np.bool_(1))
+
+
+def test_what_cannot_be_called_is_refused():
+    check_callable("transform", None)
+    check_callable("transform", len)
+    with pytest.raises(OptionError, match="transform: got 3, expected a function, or None"):
+        check_callable("transform", 3)
 
 
 def test_weights_by_name_come_in_the_order_of_the_classes():

@@ -184,7 +184,8 @@ def test_other_batches_are_refused_with_every_difference(
         other.resume(tmp_path)
     told = {line.split(":")[0]: line for line in str(caught.value).splitlines()[1:]}
     assert set(told) == {
-        "cache", "classes", "weights", "batch_size", "steps", "seed", "mix", "dtype",
+        "cache", "classes", "cases", "image", "weights", "batch_size", "steps", "seed", "mix",
+        "dtype",
     }  # fmt: skip
     assert told["seed"] == "seed: got 2, expected 0"
 

@@ -301,11 +301,17 @@ def test_a_transform_that_gives_something_else_is_refused(
 
 
 def test_an_error_of_a_transform_comes_out_as_it_is(vector_cache):
-    def fail(_image, _label, _rng):
-        raise ZeroDivisionError("mine")
+    def fail(image, _label, _rng):
+        if image.max() > 0:
+            raise ZeroDivisionError("mine")
+        return image, _label
 
-    with pytest.raises(ZeroDivisionError, match="mine"):
-        BalancedSequence(vector_cache, 8, transform=fail)[0]
+    sequence = BalancedSequence(vector_cache, 8, transform=fail)
+    with pytest.raises(ZeroDivisionError, match="mine") as caught:
+        sequence.batch(2, 1)
+    (note,) = caught.value.__notes__
+    first = int(np.flatnonzero(BalancedSequence(vector_cache, 8).batch(2, 1)[0].any((1, 2, 3)))[0])
+    assert f"on sample {first} of batch 1 of epoch 2; sequence.cases(2, 1)[{first}]" in note
 
 
 def test_collate_shapes_the_batch_after_the_transform(vector_cache):
@@ -341,7 +347,12 @@ def test_an_input_name_makes_x_a_table(vector_cache):
         ({"weights": [1, 2]}, "weights: got 2, expected one for each of the 4 classes"),
         ({"weights": {"axial": 1}}, "weights: got axial, expected exactly axial, coronal"),
         ({"weights": [0, 0, 0, 0]}, "weights"),
+        ({"weights": "even"}, "weights: got 'even', expected one number for each of the classes"),
         ({"replacement": True, "shuffle": False}, "replacement: got True with shuffle=False"),
+        ({"shuffle": "yes"}, "shuffle: got 'yes'"),
+        ({"replacement": 1}, "replacement: got 1"),
+        ({"transform": 3}, "transform: got 3, expected a function"),
+        ({"collate_fn": 3}, "collate_fn: got 3, expected a function"),
     ],
 )
 def test_options_are_refused_at_once(vector_cache, options, message):
@@ -437,7 +448,12 @@ def test_a_transform_may_not_return_what_would_wrap(volume_cache):
     sequence = BalancedSequence(
         volume_cache, 2, dtype="int16", transform=lambda image, label, _: (image * 2.0, label)
     )
-    with pytest.raises(OptionError, match="image of float64, expected what converts to int16"):
+    with pytest.raises(OptionError, match=r"image of float64, expected .* or ask the Sequence"):
+        sequence[0]
+    sequence = BalancedSequence(
+        volume_cache, 2, transform=lambda image, label, _: (image, label * 1.5)
+    )
+    with pytest.raises(OptionError, match=r"label of float64.*convert it in the transform$"):
         sequence[0]
 
 

@@ -268,7 +268,7 @@ def test_a_fit_that_skips_damage_goes_on_counts_and_warns_once(
     assert [one.category for one in caught] == [DamageWarning]
     assert len(witness.seen) == 2 * len(want)
     # What is skipped: a chunk of 2 cases, or the whole shard of 5.
-    hit = {pair for step in range(FIRST, 37) for pair in sequence.cases(0, step)[:1]}
+    hit = {pair for step in range(FIRST, 37) for pair in stored(path).cases(0, step)[:1]}
     assert set(sequence.damaged) <= hit
     assert len(sequence.damaged) == (2 if strike == "damaged" else 5)
     same = [one == other for one, other in zip(witness.seen[: len(want)], want, strict=True)]

@@ -1,0 +1,86 @@
+"""Cases that stand in for damaged ones of their class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from niicache.losses import ATTEMPTS
+from niicache.sampling import Draw
+from niicache.streams import spare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from niicache.loader import Loader
+    from niicache.losses import Losses
+    from niicache.sampling import ClassRows
+
+
+@dataclass(frozen=True, slots=True)
+class Spares:
+    """Puts other cases in the place of damaged ones.
+
+    Which ones follows from the place in the batch and from what is damaged, so a batch stays
+    repeatable.
+
+    Attributes:
+        loader: Of the cache.
+        losses: Where damaged cases are counted.
+        classes: Rows of each class.
+        seed: Of the sampler.
+    """
+
+    loader: Loader
+    losses: Losses
+    classes: Sequence[ClassRows]
+    seed: int
+
+    def load(self, draw: Draw, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return images and labels of a draw, other cases in place of damaged ones.
+
+        Raises:
+            DamageError: More cases are damaged than the limit of ``losses``.
+        """
+        images, labels = self.loader.empty(draw)
+        slots = np.arange(len(draw.rows))
+        attempt = 0
+        while len(slots):
+            problems, lost = self.loader.fill(draw, slots, images, labels)
+            if problems:
+                self.losses.note(problems, self.loader.names(draw, lost), attempt=attempt)
+            slots = slots[lost]
+            draw = self._instead(draw, lost, slots, (epoch, step), attempt)
+            attempt += 1
+        return images, labels
+
+    def names(self, draw: Draw, epoch: int, step: int) -> tuple[tuple[str, str], ...]:
+        """Return (class, case) of each sample that :meth:`load` delivers, once it has.
+
+        Reads no voxel, so it knows nothing of damage that was not met yet.
+        """
+        names = list(self.loader.names(draw))
+        damaged = frozenset(self.losses.cases)
+        slots = np.arange(len(names))
+        for attempt in range(ATTEMPTS):
+            lost = np.array([names[slot] in damaged for slot in slots.tolist()], np.bool_)
+            slots = slots[lost]
+            if not len(slots):
+                break
+            draw = self._instead(draw, lost, slots, (epoch, step), attempt)
+            for slot, name in zip(slots.tolist(), self.loader.names(draw), strict=True):
+                names[slot] = name
+        return tuple(names)
+
+    def _instead(
+        self, draw: Draw, lost: np.ndarray, slots: np.ndarray, place: tuple[int, int], attempt: int
+    ) -> Draw:
+        """Return a draw of other cases for the lost ones, which go to ``slots``."""
+        classes = draw.classes[lost]
+        rows = [
+            spare(self.classes[k].rows, self.seed, (*place, slot), attempt)
+            for k, slot in zip(classes.tolist(), slots.tolist(), strict=True)
+        ]
+        return Draw(classes=classes, rows=np.array(rows, np.int64), again=draw.again[lost])
