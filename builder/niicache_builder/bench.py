@@ -74,15 +74,16 @@ def bench(cache: str | Path, *, batch_size: int = 32, seconds: float = 1.0) -> B
     opened = open_cache(cache)
     decoded = decoded_bytes(opened)
     sampler = make_sampler(opened, batch_size, DEFAULT_MIX)
-    # All that is read from files gets the same memory: what the widest window needs.
-    window = window_bytes(opened, max(n for n in MIXES if n != "all"))
+    # What is read from files gets the memory of its window; a full shuffle that of the widest.
+    widest = max(n for n in MIXES if n != "all")
+    window = {n: window_bytes(opened, widest if n == "all" else n) for n in MIXES}
     fastest = [
-        time_rate(opened, batch_size, n, DEFAULT_MIX, window, seconds)
+        time_rate(opened, batch_size, n, DEFAULT_MIX, window[DEFAULT_MIX], seconds)
         for n in sorted({1, 2, default_workers()})
     ]
     best = max(fastest, key=lambda rate: rate.samples).workers
     mixed = [
-        time_rate(opened, batch_size, best, mix, window, seconds)
+        time_rate(opened, batch_size, best, mix, window[mix], seconds)
         for mix in MIXES
         if mix != DEFAULT_MIX
     ]
@@ -109,7 +110,8 @@ def advise(
 ) -> tuple[str, ...]:
     """Return what to set, from what was measured. Decides alone, measures nothing."""
     best = max((one for one in files if one.mix == DEFAULT_MIX), key=lambda one: one.samples)
-    said = [f"workers={best.workers}: {best.samples:,.0f} samples a second from files"]
+    where = "from files" if best.memory < decoded else "from memory, which a window fills"
+    said = [f"workers={best.workers}: {best.samples:,.0f} samples a second {where}"]
     if hot:
         kept = max(hot, key=lambda rate: rate.samples)
         ratio = kept.samples / best.samples
@@ -133,4 +135,8 @@ def advise(
 
 
 def _free_bytes() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        pages = os.sysconf("SC_AVPHYS_PAGES")
+    except ValueError:  # macOS does not say; most of a machine is not in use
+        pages = os.sysconf("SC_PHYS_PAGES") // 2
+    return pages * os.sysconf("SC_PAGE_SIZE")

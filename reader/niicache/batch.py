@@ -19,8 +19,10 @@ from niicache.kernels import gather, gather_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from niicache.format.geometry import Box
     from niicache.gathering import Gathering
     from niicache.hot import HotChunks
+    from niicache.memory import Piece
 
 Check = Literal["first", "always"]
 
@@ -68,38 +70,46 @@ class Filler:
 
     def _fill_cases(self, gathering: Gathering, out: np.ndarray) -> dict[int, DamageError]:
         flat = out.reshape(len(out), -1)
-        direct = self._fill_direct(gathering, flat)
-        chunks, damage = self._decoder.decode(
-            gathering.chunks, gathering.again, _own_places(gathering, flat), without=direct
-        )
         which, rows, slots = gathering.which, gathering.rows, gathering.slots
-        if len(chunks) < len(gathering.chunks):
-            here = np.isin(which, list(chunks))
-            which, rows, slots = which[here], rows[here], slots[here]
-        begins = [chunks[i].begin if i in chunks else 0 for i in range(len(gathering.chunks))]
-        layout = gathering.chunks[0][0].layout
-        places = np.array(begins, np.int64)[which] + rows * gathering.chunks[0][0].case_nbytes
-        gather(places, np.dtype(layout.dtype), flat, slots)
-        return damage
+        first = gathering.chunks[0][0]
+        inside, dtype = rows * first.case_nbytes, np.dtype(first.layout.dtype)
+
+        def deliver(chunks: Mapping[int, Piece | Place]) -> None:
+            begins = np.zeros(len(gathering.chunks), np.int64)
+            begins[list(chunks)] = [chunk.begin for chunk in chunks.values()]
+            here = np.flatnonzero(begins[which])
+            gather(begins[which[here]] + inside[here], dtype, flat, slots[here])
+
+        return self._decoder.decode(
+            gathering.chunks,
+            gathering.again,
+            _own_places(gathering, flat),
+            deliver,
+            without=self._fill_direct(gathering, flat),
+        )
 
     def _fill_blocks(self, gathering: Gathering, out: np.ndarray) -> dict[int, DamageError]:
         layout = gathering.chunks[0][0].layout
+        samples = list(zip(gathering.which, gathering.rows, gathering.slots, strict=True))
         damage: dict[int, DamageError] = {}
         for number, box in enumerate(chunk_boxes(layout.shape, layout.chunk[1:])):
+            inside = tuple(slice(0, n) for n in box.shape)
+
+            def deliver(
+                chunks: Mapping[int, Piece | Place],
+                box: Box = box,
+                inside: tuple[slice, ...] = inside,
+            ) -> None:
+                for which, row, slot in samples:
+                    if which in chunks:
+                        block = chunks[which].array.view(layout.dtype).reshape(layout.chunk)
+                        out[(slot, *box.slices)] = block[(row, *inside)]
+
             blocks = [(reader, n * layout.blocks + number) for reader, n in gathering.chunks]
-            chunks, wrong = self._decoder.decode(blocks, gathering.again, {})
+            wrong = self._decoder.decode(blocks, gathering.again, {}, deliver)
             for i, error in wrong.items():
                 before = damage[i].problems if i in damage else ()
                 damage[i] = DamageError([*before, *error.problems])
-            inside = tuple(slice(0, n) for n in box.shape)
-            shaped = {
-                i: piece.array.view(layout.dtype).reshape(layout.chunk)
-                for i, piece in chunks.items()
-            }
-            samples = zip(gathering.which, gathering.rows, gathering.slots, strict=True)
-            for which, row, slot in samples:
-                if which in shaped:
-                    out[(slot, *box.slices)] = shaped[which][(row, *inside)]
         return damage
 
     def _fill_direct(self, gathering: Gathering, flat: np.ndarray) -> frozenset[int]:

@@ -130,7 +130,8 @@ class ChunkReader:
             try:
                 self._shards.put(self._names[shard], self._open_retired(shard))
                 self._read(shard, place, number, out)
-            except (ChunkError, OSError):
+            except (ChunkError, OSError) as second:
+                check_files_left(second)
                 check_generation(self._root, self._files)
                 raise self._damaged(shard, number, first) from first
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from niicache.errors import DamageError
-from niicache.hot import Wanted
+from niicache.hot import PATIENCE_SECONDS, Wanted
 from niicache.kernels import RUN_BYTES, read_chunks
 from niicache.memory import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from niicache.chunks import ChunkReader
     from niicache.hot import HotChunks
     from niicache.shards import ShardFile
-
-PATIENCE_SECONDS = 1.0
-"""How long a thread waits for a chunk that another one decodes, before it does so itself."""
 
 
 class Place:
@@ -45,41 +43,66 @@ class Decoder:
         chunks: Sequence[tuple[ChunkReader, int]],
         again: Sequence[int],
         places: Mapping[int, Place],
+        deliver: Callable[[Mapping[int, Piece | Place]], None],
         *,
         without: frozenset[int] = frozenset(),
-    ) -> tuple[dict[int, Piece | Place], dict[int, DamageError]]:
-        """Return decoded chunks, and what is wrong with the others, by position."""
+    ) -> dict[int, DamageError]:
+        """Deliver decoded chunks, a group at a time, and return what is wrong with the others.
+
+        Args:
+            chunks: Reader and number of each.
+            again: In how many batches each is needed again.
+            places: Where those go that are decoded into the batch, by position.
+            deliver: Gets decoded chunks by position. It must not keep them: what the store does
+                not keep is gone when the next group comes, so a batch needs no more memory
+                than a group beside its own.
+            without: Positions that are not needed.
+        """
         wanted = [
             Wanted(reader.key(number), reader.nbytes, steps)
             for (reader, number), steps in zip(chunks, again, strict=True)
         ]
-        found: dict[int, Piece | Place] = {}
         damage: dict[int, DamageError] = {}
         left = [i for i in range(len(chunks)) if i not in without]
+        end = time.monotonic() + PATIENCE_SECONDS
         while left:
-            claim = self._store.claim(wanted, left)
+            claim = self._store.claim(wanted, left, placed=places)
+            found, wrong = self._make(chunks, wanted, claim.mine, places)
             found |= claim.ready
-            if claim.mine:
-                mine = {
-                    i: piece or places.get(i) or Piece(wanted[i].nbytes)
-                    for i, piece in claim.mine.items()
-                }
-                kept = {wanted[i].key: b for i, b in claim.mine.items() if b is not None}
-                wrong: Mapping[int, DamageError] = {}
-                try:
-                    wrong = self._read(chunks, mine)
-                except BaseException:
-                    self._store.settle({}, kept)
-                    raise
-                bad = {wanted[i].key for i in wrong}
-                self._store.settle({key: kept[key] for key in kept if key not in bad}, kept)
+            if found or wrong:
+                deliver(found)
                 damage |= wrong
-                found |= {i: piece for i, piece in mine.items() if i not in wrong}
-            elif not claim.ready and not self._store.wait(PATIENCE_SECONDS, since=claim.turn):
-                # Whoever claimed them was interrupted, and will not hand them over.
+                left = [i for i in left if i not in found and i not in wrong]
+                end = time.monotonic() + PATIENCE_SECONDS
+            elif (seconds := end - time.monotonic()) > 0:
+                self._store.wait(seconds, since=claim.turn)
+            else:  # whoever claimed them was interrupted, and will not hand them over
                 self._store.settle({}, {wanted[i].key: None for i in left})
-            left = [i for i in left if i not in found and i not in damage]
-        return found, damage
+            del claim, found
+        return damage
+
+    def _make(
+        self,
+        chunks: Sequence[tuple[ChunkReader, int]],
+        wanted: Sequence[Wanted],
+        mine: Mapping[int, Piece | None],
+        places: Mapping[int, Place],
+    ) -> tuple[dict[int, Piece | Place], dict[int, DamageError]]:
+        """Decode what was claimed, and hand it over or give it up, whatever happens."""
+        if not mine:
+            return {}, {}
+        kept = {wanted[i].key: piece for i, piece in mine.items() if piece is not None}
+        try:
+            targets = {
+                i: piece or places.get(i) or Piece(wanted[i].nbytes) for i, piece in mine.items()
+            }
+            wrong = self._read(chunks, targets)
+        except BaseException:
+            self._store.settle({}, kept)
+            raise
+        bad = {wanted[i].key for i in wrong}
+        self._store.settle({key: kept[key] for key in kept if key not in bad}, kept)
+        return {i: piece for i, piece in targets.items() if i not in wrong}, wrong
 
     def _read(
         self, chunks: Sequence[tuple[ChunkReader, int]], targets: Mapping[int, Piece | Place]

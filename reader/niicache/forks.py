@@ -52,7 +52,8 @@ _others: list[bool] = [False]
 
 def _look() -> None:
     here = threading.current_thread()
-    _others[0] = any(one is not here and one.is_alive() for one in list(_workers))
+    _others[0] = True  # until it is known, for an error in here stops no fork
+    _others[0] = any(one is not here and one in _workers for one in threading.enumerate())
 
 
 def _adopt() -> None:

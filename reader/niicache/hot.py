@@ -9,17 +9,21 @@ Least recently used first, the usual way, keeps almost nothing that an epoch nee
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from niicache.memory import Piece
+from niicache.memory import Piece, forget
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 
 GROUP_BYTES = 1536 * 1024
 """Bytes that a thread decodes at once; what is left is for the next thread that asks."""
+
+PATIENCE_SECONDS = 1.0
+"""A claim that is older counts for nothing: whoever made it was interrupted, or is very slow."""
 
 VICTIMS = 16
 """A look for what to put out finds one chunk in so many, because each look costs the same."""
@@ -39,7 +43,13 @@ class _Kept:
 
     piece: Piece
     due: int
+    since: float
     ready: bool = False
+
+    @property
+    def may_go(self) -> bool:
+        """It is not on its way, or was claimed by somebody who seems to be gone."""
+        return self.ready or time.monotonic() - self.since > PATIENCE_SECONDS
 
 
 class Claim(NamedTuple):
@@ -108,7 +118,11 @@ class HotChunks:
     def _forget_gone(self) -> None:
         while self._gone:
             self._budgets.pop(self._gone.pop(), None)
-        self._make_room(0, None)
+        if self._budgets:
+            self._make_room(0, None)
+        else:
+            self._clear()
+            forget()
 
     def after_fork(self) -> None:
         """Start afresh in a forked child, where threads that held the lock do not exist."""
@@ -120,12 +134,15 @@ class HotChunks:
         with self._changed:
             self._now += 1
 
-    def claim(self, wanted: Sequence[Wanted], open_: Iterable[int]) -> Claim:
+    def claim(
+        self, wanted: Sequence[Wanted], open_: Iterable[int], *, placed: Container[int] = ()
+    ) -> Claim:
         """Say which chunks are ready, and give the asker some of the others to decode.
 
         Args:
             wanted: All that a batch needs.
             open_: Which of them it has not got yet.
+            placed: Which of them take no memory of their own if they are not kept.
         """
         ready: dict[int, Piece] = {}
         mine: dict[int, Piece | None] = {}
@@ -140,7 +157,7 @@ class HotChunks:
                 if kept is None:
                     if nbytes < GROUP_BYTES:
                         mine[i] = self._admit(key, size, self._now + again)
-                        nbytes += 0 if mine[i] is None else size  # nobody waits for the others
+                        nbytes += 0 if mine[i] is None and i in placed else size
                 elif kept.ready:
                     kept.due = self._now + again
                     ready[i] = kept.piece
@@ -170,31 +187,33 @@ class HotChunks:
             self._turn += 1
             self._changed.notify_all()
 
-    def wait(self, seconds: float, *, since: int | None = None) -> bool:
+    def wait(self, seconds: float, *, since: int) -> bool:
         """Wait until some chunk is handed over or given up; False if none was in time.
 
         Args:
             seconds: How long at most.
-            since: Turn of the claim after which it counts; from now on if None.
+            since: Turn of the claim after which it counts.
         """
         with self._changed:
-            turn = self._turn if since is None else since
-            return self._changed.wait_for(lambda: self._turn != turn, seconds)
+            return self._changed.wait_for(lambda: self._turn != since, seconds)
 
     def clear(self) -> None:
         """Forget every chunk."""
         with self._changed:
-            self._kept.clear()
-            self._victims.clear()
-            self.nbytes = 0
-            self._turn += 1
-            self._changed.notify_all()
+            self._clear()
+
+    def _clear(self) -> None:
+        self._kept.clear()
+        self._victims.clear()
+        self.nbytes = 0
+        self._turn += 1
+        self._changed.notify_all()
 
     def _admit(self, key: Hashable, nbytes: int, due: int) -> Piece | None:
         if not self._make_room(nbytes, due):
             return None
         piece = Piece(nbytes)
-        self._kept[key] = _Kept(piece, due)
+        self._kept[key] = _Kept(piece, due, time.monotonic())
         self.nbytes += nbytes
         return piece
 
@@ -210,7 +229,7 @@ class HotChunks:
                 return False
             farthest, key = self._victims[-1]
             kept = self._kept.get(key)
-            stale = kept is None or kept.due != farthest or not kept.ready
+            stale = kept is None or kept.due != farthest or not kept.may_go
             if not stale:
                 if due is not None and self._distance(farthest) <= due - self._now:
                     return False
@@ -220,7 +239,7 @@ class HotChunks:
 
     def _find_victims(self) -> list[tuple[int, Hashable]]:
         """Return the chunks that are needed last, the very last at the end."""
-        found = [(kept.due, key) for key, kept in self._kept.items() if kept.ready]
+        found = [(kept.due, key) for key, kept in self._kept.items() if kept.may_go]
         found.sort(key=lambda one: self._distance(one[0]))
         return found[-(len(found) // VICTIMS + 1) :]
 

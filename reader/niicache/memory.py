@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-LEFT_OVER = 16
+LEFT_OVER = 8
 """Pieces of one size that are kept though nobody holds them."""
+
+OTHERS_BYTES = 64 * 1024 * 1024
+"""Bytes of other sizes that are kept when new memory is taken; the size that came first goes."""
 
 _left: defaultdict[int, deque[np.ndarray]] = defaultdict(partial(deque, maxlen=LEFT_OVER))
 
@@ -32,6 +35,7 @@ class Piece:
         try:
             self.array = _left[nbytes].pop()
         except IndexError:
+            _make_way(nbytes)
             self.array = np.empty(nbytes, np.uint8)
         self.begin: int = self.array.__array_interface__["data"][0]
 
@@ -42,6 +46,22 @@ class Piece:
     @property
     def __array_interface__(self) -> dict[str, Any]:
         return self.array.__array_interface__
+
+
+def forget() -> None:
+    """Give back to the system what nobody holds."""
+    _left.clear()
+
+
+def _make_way(nbytes: int) -> None:
+    """Give back what is left over of other sizes, but for so many bytes."""
+    sizes = [(size, len(pieces)) for size, pieces in list(_left.items()) if size != nbytes]
+    over = sum(size * count for size, count in sizes) - OTHERS_BYTES
+    for size, count in sizes:
+        if over <= 0:
+            break
+        _left.pop(size, None)
+        over -= size * count
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

@@ -127,9 +127,10 @@ class Resume(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no 
             )
         if position.step and self.params.get("steps") is not self._passes.length:
             raise OptionError(
-                f"resume: Keras {keras.__version__} takes a copy of the number of batches, and "
-                "cannot be given a shorter epoch; go on with a checkpoint of an epoch's end, or "
-                "with Keras 3.15"
+                f"resume: the run goes on at batch {position.step} of an epoch, and fit cannot be "
+                "given a shorter one: it got steps_per_epoch, or this Keras "
+                f"({keras.__version__}) takes a copy of the number of batches; leave "
+                "steps_per_epoch out, or go on with a checkpoint of an epoch's end"
             )
 
     def _standing(self, record: Record) -> Position:

@@ -10,6 +10,7 @@ from baseline import Baseline
 
 from benchmarks.way import Way
 from niicache import BalancedSequence, open_cache
+from niicache.hot import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,16 @@ class FirstEpoch(Way):
         return self.sequence.batches(0, epochs=epochs)
 
     def make(self, seed: int, *, memory: int) -> BalancedSequence:
-        """Return a new Sequence over a newly opened cache."""
+        """Return a new Sequence over a newly opened cache.
+
+        Raises:
+            AssertionError: Chunks that another way has decoded are still in memory.
+        """
+        if SHARED.nbytes or SHARED.budget:
+            raise AssertionError(
+                f"{self.name}: {SHARED.nbytes} bytes of decoded chunks are in memory already, "
+                f"under a budget of {SHARED.budget}; the way before was not closed"
+            )
         return BalancedSequence(
             self.path,
             self.cases.batch_size,

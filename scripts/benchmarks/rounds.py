@@ -41,6 +41,7 @@ def make_ready(ways: Sequence[Way], cases: Cases, folder: Path) -> tuple[list[Wa
             skipped[way.name] = reason
             continue
         check_way(way, cases)
+        way.close()
         able.append(way)
     return able, skipped
 
@@ -68,4 +69,7 @@ def _rate(way: Way, number: int, epochs: int) -> float:
     for batch in batches:
         samples += len(batch[0])
         del batch  # as a training step would, before the next one is made
-    return samples / (perf_counter() - start)
+    spent = perf_counter() - start
+    # What one way keeps in memory must not be there for the next: niicache's share one store.
+    way.close()
+    return samples / spent

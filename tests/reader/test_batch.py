@@ -367,8 +367,8 @@ def test_what_is_handed_over_between_the_look_and_the_wait_is_not_waited_for(
     others = abandoned(filler, plan)
     claim = filler.store.claim
 
-    def overtaken(*arguments):
-        made = claim(*arguments)
+    def overtaken(*arguments, placed=()):
+        made = claim(*arguments, placed=placed)
         filler.store.settle({}, others)
         return made
 

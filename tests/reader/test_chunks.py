@@ -371,3 +371,17 @@ def test_no_file_left_is_no_damage(tmp_path, monkeypatch):
     with pytest.raises(CacheError, match="ulimit -n") as error:
         reader.read(0, reader.empty())
     assert not isinstance(error.value, DamageError)
+
+
+def test_no_file_left_for_the_retired_shard_is_no_damage(tmp_path, monkeypatch):
+    layout = ArrayLayout(dtype="int16", shape=(3,), chunk=(1, 3), shard_cases=1, fill=0, codec=None)
+    reader = written(tmp_path, layout, np.zeros((1, 3), "<i2"))
+    errors = iter([FileNotFoundError(errno.ENOENT, "gone"), OSError(errno.EMFILE, "Too many")])
+
+    def refuse(*_):
+        raise next(errors)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(CacheError, match="ulimit -n") as error:
+        reader.read(0, reader.empty())
+    assert not isinstance(error.value, DamageError)

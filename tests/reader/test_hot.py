@@ -127,7 +127,7 @@ def test_many_threads_decode_each_chunk_once_and_see_it_whole():
                     decoded.append(order[i])
                 hot.settle({order[i]: piece}, {order[i]: piece})
             if not claim.ready and not claim.mine:
-                hot.wait(0.05)
+                hot.wait(0.05, since=claim.turn)
             got = {*claim.ready, *claim.mine}
             left = [i for i in left if i not in got]
 
@@ -140,13 +140,35 @@ def test_many_threads_decode_each_chunk_once_and_see_it_whole():
 def test_waiting_ends_when_a_chunk_is_handed_over_or_given_up_or_time_is_up():
     for done in (True, False):
         hot = store(100)
-        piece = ask(hot, "k").mine[0]
+        claim = ask(hot, "k")
+        piece = claim.mine[0]
         job = ({"k": piece} if done else {}, {"k": piece})
         timer = threading.Timer(0.05, hot.settle, job)
         timer.start()
-        assert hot.wait(30)
+        assert hot.wait(30, since=claim.turn)
         timer.join()
-        assert not hot.wait(0.01)
+        assert not hot.wait(0.01, since=claim.turn + 1)
+
+
+def test_a_claim_that_nobody_honours_makes_way_and_is_gone_with_the_last_user(monkeypatch):
+    hot = store(100)
+    assert ask(hot, "orphan", 90).mine[0] is not None
+    assert ask(hot, "new", 90).mine[0] is None  # it may still come
+    monkeypatch.setattr(hot_module, "PATIENCE_SECONDS", 0.0)
+    time.sleep(0.01)
+    assert ask(hot, "new", 90, again=0).mine[0] is not None
+    assert not hot.holds("orphan")
+    assert hot.nbytes == inside(hot) == 90
+    hot.leave(USERS[-1])
+    assert hot.nbytes == len(hot) == 0
+
+
+def test_what_takes_no_memory_is_not_counted_to_a_share(monkeypatch):
+    monkeypatch.setattr(hot_module, "GROUP_BYTES", 100)
+    hot = store(0)
+    wanted = [Wanted(i, 40, 1) for i in range(7)]
+    assert list(hot.claim(wanted, range(7)).mine) == [0, 1, 2]
+    assert list(hot.claim(wanted, range(7), placed={0, 1, 2, 4}).mine) == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_a_thread_takes_no_more_than_its_share_at_once(monkeypatch):

@@ -131,6 +131,19 @@ def test_what_is_left_over_is_bounded():
     assert len(left()) == len(set(left())) == LEFT_OVER
 
 
+def test_what_is_left_over_of_other_sizes_is_bounded(monkeypatch):
+    monkeypatch.setattr(memory, "OTHERS_BYTES", 1000)
+    memory.forget()
+    for size in range(300, 340):
+        held = [Piece(size) for _ in range(3)]
+        held.clear()
+        sizes = [n for n, pieces in memory._left.items() if pieces]
+        assert sizes[-1] == size
+        assert sum(n * len(memory._left[n]) for n in sizes if n != size) <= 1000
+    memory.forget()
+    assert not memory._left
+
+
 def test_no_two_pieces_overlap():
     for nbytes in (1, 63, 64, 65, SIZE):
         pieces = [Piece(nbytes) for _ in range(2 * LEFT_OVER)]
