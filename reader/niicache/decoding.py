@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from niicache.claims import PATIENCE_SECONDS, Wanted
 from niicache.errors import DamageError
-from niicache.hot import PATIENCE_SECONDS, Wanted
 from niicache.kernels import RUN_BYTES, read_chunks
 from niicache.memory import Piece
 

@@ -11,60 +11,21 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from niicache.claims import Claim, Kept
 from niicache.memory import Piece, forget
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 
+    from niicache.claims import Wanted
+
 GROUP_BYTES = 1536 * 1024
 """Bytes that a thread decodes at once; what is left is for the next thread that asks."""
 
-PATIENCE_SECONDS = 1.0
-"""A claim that is older counts for nothing: whoever made it was interrupted, or is very slow."""
-
 VICTIMS = 16
 """A look for what to put out finds one chunk in so many, because each look costs the same."""
-
-
-class Wanted(NamedTuple):
-    """A needed chunk: its key, its bytes, and in how many batches it is needed again."""
-
-    key: Hashable
-    nbytes: int
-    again: int
-
-
-@dataclass(slots=True, eq=False)
-class _Kept:
-    """A chunk in memory, or on its way there; ``due`` is the batch that needs it next."""
-
-    piece: Piece
-    due: int
-    since: float
-    ready: bool = False
-
-    @property
-    def may_go(self) -> bool:
-        """It is not on its way, or was claimed by somebody who seems to be gone."""
-        return self.ready or time.monotonic() - self.since > PATIENCE_SECONDS
-
-
-class Claim(NamedTuple):
-    """An answer to those who need chunks, by position in what they asked for.
-
-    Attributes:
-        ready: Decoded chunks, not to be written to.
-        mine: Those that the asker has to decode now, and where to, if they will be kept; where
-            None stands they will not.
-        turn: Number of the chunks that were handed over or given up before.
-    """
-
-    ready: dict[int, Piece]
-    mine: dict[int, Piece | None]
-    turn: int
 
 
 class HotChunks:
@@ -76,7 +37,7 @@ class HotChunks:
 
     def __init__(self) -> None:
         self.nbytes = 0
-        self._kept: dict[Hashable, _Kept] = {}
+        self._kept: dict[Hashable, Kept] = {}
         self._budgets: dict[int, int] = {}
         self._gone: list[int] = []
         self._victims: list[tuple[int, Hashable]] = []
@@ -213,7 +174,7 @@ class HotChunks:
         if not self._make_room(nbytes, due):
             return None
         piece = Piece(nbytes)
-        self._kept[key] = _Kept(piece, due, time.monotonic())
+        self._kept[key] = Kept(piece, due, time.monotonic())
         self.nbytes += nbytes
         return piece
 

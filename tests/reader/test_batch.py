@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from niicache import decoding, open_cache, shards
 from niicache.batch import Filler
 from niicache.chunks import ChunkReader
+from niicache.claims import Wanted
 from niicache.gathering import plan_gathering
-from niicache.hot import HotChunks, Wanted
+from niicache.hot import HotChunks
 from niicache.kernels import FD, OFFSET, TARGET
 
 CACHES = ["vector", "mask", "volume", "sharded"]

@@ -11,8 +11,9 @@ import pytest
 
 from niicache import decoding
 from niicache import hot as hot_module
+from niicache.claims import Wanted
 from niicache.decoding import Decoder
-from niicache.hot import HotChunks, Wanted
+from niicache.hot import HotChunks
 
 NBYTES = 10
 

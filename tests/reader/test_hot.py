@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from niicache import claims
 from niicache import hot as hot_module
-from niicache.hot import HotChunks, Wanted
+from niicache.claims import Wanted
+from niicache.hot import HotChunks
 from niicache.memory import Piece
 from niicache.streams import Cycles
 
@@ -154,7 +156,7 @@ def test_a_claim_that_nobody_honours_makes_way_and_is_gone_with_the_last_user(mo
     hot = store(100)
     assert ask(hot, "orphan", 90).mine[0] is not None
     assert ask(hot, "new", 90).mine[0] is None  # it may still come
-    monkeypatch.setattr(hot_module, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.0)
     time.sleep(0.01)
     assert ask(hot, "new", 90, again=0).mine[0] is not None
     assert not hot.holds("orphan")
