@@ -171,3 +171,13 @@ def test_closing_gives_back_the_memory(vector_cache):
     assert 0 < SHARED.nbytes <= 2**16
     second.close()
     assert SHARED.nbytes == SHARED.budget == 0
+
+
+def test_each_batch_moves_the_time_on_by_which_uses_are_told(vector_cache):
+    cache = open_cache(vector_cache)
+    loader = loader_of(cache)
+    draws = [draw_of(cache, seed=seed) for seed in range(3)]
+    begin = SHARED._now
+    for number, draw in enumerate(draws, 1):
+        loader.load(draw)
+        assert SHARED._now == begin + number

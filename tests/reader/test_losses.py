@@ -312,3 +312,33 @@ def test_a_pickled_sequence_skips_too(torn):
     other = pickle.loads(pickle.dumps(sequence))  # noqa: S301 - our own bytes
     assert digests(other) == want
     assert other.damaged == sequence.damaged
+
+
+def test_each_damaged_place_of_a_batch_gets_a_case_of_its_own_drawing(copy_of, vector_cache):
+    path = copy_of(vector_cache)
+    flip_bit(path / "axial/image/c/0/0/0/0", 0.02)
+    lost = set(damaged_cases(path))
+    options = {"weights": [1, 0, 0, 0], "on_damage": "skip", "seed": SEED, "steps": 1}
+    sequence = BalancedSequence(path, 64, replacement=True, **options)
+    drawn = BalancedSequence(vector_cache, 64, replacement=True, **options).cases(0, 0)
+    quietly(lambda: sequence.batch(0, 0))
+    instead = [new for old, new in zip(drawn, sequence.cases(0, 0), strict=True) if old in lost]
+    assert len(instead) > 4
+    assert len(set(instead)) > len(instead) // 4
+
+
+def test_every_damaged_block_of_a_case_is_told(copy_of, volume_cache):
+    path = copy_of(volume_cache)
+    reader = open_cache(path)["healthy"].image
+    assert reader.layout.blocks > 1
+    case = open_cache(path)["healthy"].slot_names[0]
+    shard = path / "healthy/image/c/0/0/0/0/0"
+    for block in range(2):
+        _, offset, stored = reader.locate(block)
+        data = bytearray(shard.read_bytes())
+        data[offset + stored // 2] ^= 1
+        shard.write_bytes(data)
+    with pytest.raises(DamageError) as caught:
+        list(BalancedSequence(path, 16, steps=4))
+    of_case = [one for one in caught.value.problems if case in one.case.split(", ")]
+    assert len(of_case) == 2
