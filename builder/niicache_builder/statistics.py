@@ -20,6 +20,11 @@ HISTOGRAM_BLOCK = 2**17
 FEW_VOXELS = 4096
 """So many are sorted sooner than counted."""
 
+SQUARED = 1e140
+HUGE = 2.0**600
+"""Values above the first are divided by the second before they are squared, lest the sum is beyond
+float64. A power of two rounds nothing."""
+
 SAMPLE = 20_000
 MAX_LABEL_VALUES = 256
 _SHARES = np.array(PERCENTILES) / 100
@@ -27,7 +32,7 @@ _SHARES = np.array(PERCENTILES) / 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelStatistics:
-    """Statistics of the finite voxels of one channel; zeros where there are none.
+    """Statistics of the finite voxels of one channel; NaN where there are none.
 
     Percentiles are those of :data:`niicache.format.facts.PERCENTILES`, interpolated linearly as
     ``numpy.percentile`` does; the standard deviation is that of the population.
@@ -53,17 +58,35 @@ def channel_statistics(voxels: np.ndarray) -> ChannelStatistics:
     held = _ordered(finite, (0, *floor.tolist(), *ceil.tolist(), finite.size - 1))
     # In float64: half precision overflows, and so does a difference of integers.
     lower, upper = held[floor].astype(np.float64), held[ceil].astype(np.float64)
-    wide = held.astype(np.float64)
-    mean = wide.sum() / wide.size
-    wide -= mean
+    mean, std = _moments(held.astype(np.float64))
     return ChannelStatistics(
         nonfinite=int(flat.size - finite.size),
         minimum=float(held[0]),
         maximum=float(held[-1]),
-        mean=float(mean),
-        std=float(np.square(wide, out=wide).sum() / wide.size) ** 0.5,
-        percentiles=tuple((lower + (upper - lower) * between).tolist()),
+        mean=mean,
+        std=std,
+        percentiles=tuple(_interpolated(lower, upper, between).tolist()),
     )
+
+
+def _moments(wide: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of float64 values that are ordered by their ends alone."""
+    unit = HUGE if max(abs(float(wide[0])), abs(float(wide[-1]))) > SQUARED else 1.0
+    if unit > 1:
+        wide /= unit
+    mean = wide.sum() / wide.size
+    wide -= mean
+    std = float(np.square(wide, out=wide).sum() / wide.size) ** 0.5
+    return float(mean) * unit, std * unit
+
+
+def _interpolated(lower: np.ndarray, upper: np.ndarray, between: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        values: np.ndarray = lower + (upper - lower) * between
+    # The difference of two numbers that float64 holds may be one that it does not.
+    bad = ~np.isfinite(values)
+    values[bad] = (lower * (1 - between) + upper * between)[bad]
+    return values
 
 
 def _ordered(values: np.ndarray, ranks: Iterable[int]) -> np.ndarray:
@@ -82,11 +105,11 @@ def _ranks(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _empty(nonfinite: int) -> ChannelStatistics:
     return ChannelStatistics(
         nonfinite=nonfinite,
-        minimum=0.0,
-        maximum=0.0,
-        mean=0.0,
-        std=0.0,
-        percentiles=(0.0,) * len(PERCENTILES),
+        minimum=np.nan,
+        maximum=np.nan,
+        mean=np.nan,
+        std=np.nan,
+        percentiles=(np.nan,) * len(PERCENTILES),
     )
 
 

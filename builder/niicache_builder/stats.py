@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "niicache.stats/1"
 
+OF_VOXELS = ("minimum", "maximum", "mean", "low", "high")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassStats:
@@ -31,9 +33,9 @@ class ClassStats:
         shape_max: Largest extent likewise.
         spacing_min: Smallest edge of a voxel along each spatial axis, mm.
         spacing_max: Largest likewise.
-        minimum: Smallest voxel of all cases.
-        maximum: Largest voxel.
-        mean: Mean over all voxels of all cases.
+        minimum: Smallest finite voxel of all cases; NaN if there is none, as the next four.
+        maximum: Largest finite voxel.
+        mean: Mean over all finite voxels of all cases.
         low: Median over cases of the 0.5th percentile.
         high: Median over cases of the 99.5th percentile.
         nonfinite: NaN and infinite voxels.
@@ -86,10 +88,12 @@ class Stats:
     skipped: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as a JSON object with its schema's version."""
+        """Return everything as a JSON object with its schema's version; null stands for NaN."""
         value = asdict(self)
         for entry, one in zip(value["classes"], self.classes, strict=True):
             entry["ratio"] = one.ratio
+            # JSON has no NaN, and only a class without one finite voxel has.
+            entry |= {name: None for name in OF_VOXELS if np.isnan(entry[name])}
         return {"schema": SCHEMA, **value}
 
 
@@ -114,10 +118,8 @@ def stats(path: str | Path) -> Stats:
 
 def _class_stats(cache: Cache, view: ClassView, total: int) -> ClassStats:
     shapes, spacing = view.column("source_shape"), view.column("spacing")
-    percentiles = view.column("percentiles")
     recipe = cache.manifest.recipe
     per_case = recipe.image.case_nbytes + (recipe.label.case_nbytes if recipe.label else 0)
-    # Percentiles stand in the order of PERCENTILES: the outermost are first and last.
     return ClassStats(
         name=view.name,
         cases=len(view),
@@ -126,11 +128,7 @@ def _class_stats(cache: Cache, view: ClassView, total: int) -> ClassStats:
         shape_max=tuple(shapes.max(axis=0).tolist()),
         spacing_min=tuple(spacing.min(axis=0).tolist()),
         spacing_max=tuple(spacing.max(axis=0).tolist()),
-        minimum=float(view.column("minimum").min()),
-        maximum=float(view.column("maximum").max()),
-        mean=_mean(view.column("mean"), shapes, view.column("nonfinite")),
-        low=float(np.median(percentiles[..., 0])),
-        high=float(np.median(percentiles[..., len(PERCENTILES) - 1])),
+        **_of_voxels(view, shapes),
         nonfinite=int(view.column("nonfinite").sum()),
         labels=_labels(cache, view),
         disk_bytes=_disk_bytes(cache, view.name),
@@ -138,9 +136,23 @@ def _class_stats(cache: Cache, view: ClassView, total: int) -> ClassStats:
     )
 
 
-def _mean(means: np.ndarray, shapes: np.ndarray, nonfinite: np.ndarray) -> float:
-    voxels = shapes[:, :-1].prod(axis=1)[:, None] - nonfinite
-    return float((means * voxels).sum() / max(1, int(voxels.sum())))
+def _of_voxels(view: ClassView, shapes: np.ndarray) -> dict[str, float]:
+    """Return the statistics of the finite voxels, by their names in OF_VOXELS."""
+    voxels = shapes[:, :-1].prod(axis=1)[:, None] - view.column("nonfinite")
+    # What a channel without a finite voxel says of them is no number, and was 0 before.
+    some = voxels > 0
+    if not some.any():
+        return dict.fromkeys(OF_VOXELS, np.nan)
+    percentiles = view.column("percentiles")[some]
+    return {
+        "minimum": float(view.column("minimum")[some].min()),
+        "maximum": float(view.column("maximum")[some].max()),
+        # Shares first: a sum of large voxels may be beyond float64.
+        "mean": float((view.column("mean")[some] * (voxels[some] / voxels.sum())).sum()),
+        # They stand in the order of PERCENTILES: the outermost are first and last.
+        "low": float(np.median(percentiles[:, 0])),
+        "high": float(np.median(percentiles[:, len(PERCENTILES) - 1])),
+    }
 
 
 def _labels(cache: Cache, view: ClassView) -> dict[str, int]:

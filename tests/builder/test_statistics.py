@@ -32,8 +32,9 @@ def judge(found: statistics.ChannelStatistics, voxels: np.ndarray, *, rel: float
     finite = flat[np.isfinite(flat)]
     assert found.nonfinite == flat.size - finite.size
     if not finite.size:
-        assert found.minimum == found.maximum == found.mean == found.std == 0
-        assert found.percentiles == (0.0,) * len(PERCENTILES)
+        assert np.isnan([found.minimum, found.maximum, found.mean, found.std]).all()
+        assert np.isnan(found.percentiles).all()
+        assert len(found.percentiles) == len(PERCENTILES)
         return
     scale = float(np.abs(finite).max())
     assert found.minimum == finite.min()
@@ -104,6 +105,23 @@ def test_extremes_of_sixteen_bits() -> None:
 
 def test_half_precision_does_not_overflow() -> None:
     compare(np.full(1000, 60000, "float16"), rel=1e-3)
+
+
+@pytest.mark.parametrize("top", [1e300, float(np.finfo("float64").max)])
+def test_voxels_whose_squares_float64_does_not_hold(top: float) -> None:
+    half = np.random.default_rng(0).random(500)
+    voxels = np.concatenate([half * top, -half * top, [top, -top]])
+    with np.errstate(over="raise", invalid="raise"):
+        found = channel_statistics(voxels)
+        one = channel_statistics(np.append(half, top))
+    small = voxels / 2.0**700
+    scale = 2.0**700
+    assert (found.minimum, found.maximum) == (-top, top)
+    assert found.std == pytest.approx(small.std() * scale)
+    expected = [p * scale for p in np.percentile(small, PERCENTILES)]
+    assert found.percentiles == pytest.approx(expected)
+    assert one.percentiles[:4] == pytest.approx(np.percentile(half, [0.5, 1, 5, 50]), rel=1e-2)
+    assert one.mean == pytest.approx(top / 501)
 
 
 @given(

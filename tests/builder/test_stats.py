@@ -10,11 +10,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from building import build0, shards, write
+from building import build0, shards, vectors, write
 
 from niicache.cache import open_cache
 from niicache.errors import DamageError
 from niicache_builder import stats
+from niicache_builder.report.statistics import stats_text
 
 
 def read(path: Path) -> np.ndarray:
@@ -94,6 +95,34 @@ def test_nan_and_infinity(tmp_path: Path) -> None:
     assert one.nonfinite == 3
     assert (one.minimum, one.maximum) == (finite.min(), finite.max())
     assert one.mean == pytest.approx(float(finite.mean()))
+
+
+def test_a_case_without_a_finite_voxel_counts_for_nothing(tmp_path: Path) -> None:
+    image = np.arange(5, 65, dtype="float32").reshape(6, 10)
+    for name, voxels in {"x": image, "y": np.full((6, 10), np.nan, "float32")}.items():
+        write(tmp_path / "s" / "a" / f"{name}.nii", voxels)
+    write(tmp_path / "s" / "b" / "z.nii", np.full((6, 10), np.inf, "float32"))
+    build0(tmp_path / "s", tmp_path / "c")
+    one, none = stats(tmp_path / "c").classes
+    assert (one.minimum, one.maximum, one.mean, one.nonfinite) == (5, 64, image.mean(), 60)
+    assert (one.low, one.high) == tuple(np.percentile(image, [0.5, 99.5]))
+    assert np.isnan([none.minimum, none.maximum, none.mean, none.low, none.high]).all()
+    column = open_cache(tmp_path / "c")["a"].column("minimum")
+    assert np.array_equal(column, [[5], [np.nan]], equal_nan=True)
+    found = stats(tmp_path / "c")
+    value: Any = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert (value["classes"][0]["minimum"], value["classes"][1]["minimum"]) == (5, None)
+    text = stats_text(found)
+    assert "5 .. 64, 60 not finite" in text
+    assert "none of 60 finite" in text
+
+
+def test_vectors_of_measures_are_told_by_their_range(tmp_path: Path) -> None:
+    source = vectors(tmp_path / "s", {"a": 2, "b": 12})
+    build0(source, tmp_path / "c")
+    text = stats_text(stats(tmp_path / "c"))
+    assert "12 values, 0 .. 11" in text
+    assert "0: 75.0%, 1: 25.0%" in text
 
 
 def test_label_values_that_look_alike(tmp_path: Path) -> None:

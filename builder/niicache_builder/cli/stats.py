@@ -17,14 +17,11 @@ def stats_command(*, cache: str, as_json: bool) -> None:
 
     def action() -> int:
         from niicache_builder import stats
+        from niicache_builder.report.statistics import stats_text
 
         found = stats(cache)
-        if as_json:
-            click.echo(json.dumps(found.to_json(), indent=1))
-        else:
-            from niicache_builder.report.statistics import print_stats
-
-            print_stats(found)
+        # At once, as every command says it: to `head` it then makes no difference which it is.
+        click.echo(json.dumps(found.to_json(), indent=1) if as_json else stats_text(found))
         return DONE
 
     guarded(action, as_json=as_json)

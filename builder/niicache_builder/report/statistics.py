@@ -1,13 +1,15 @@
-"""Statistics of a cache as a table on stdout."""
+"""Statistics of a cache as a table."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from niicache_builder.report.units import counted, in_bytes
 
@@ -20,36 +22,35 @@ PIPE_WIDTH = 200
 SHOWN_LABELS = 8
 
 
-def print_stats(found: Stats) -> None:
-    """Print the table."""
+def stats_text(found: Stats) -> str:
+    """Return the table as it suits stdout, styled if that is a terminal."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
     console = Console(width=width, highlight=False)
-    console.print(
-        f"{found.path}: images {found.shape} {found.dtype}, labels {found.label_kind}", markup=False
-    )
     table = Table()
     for title in ("class", "cases", "share", "shape", "spacing mm", "range"):
         table.add_column(title, justify="left" if title == "class" else "right")
     for title in ("0.5 .. 99.5 %", "mean", "labels", "on disk", "ratio"):
         table.add_column(title, justify="right")
     for one in found.classes:
-        table.add_row(*_row(one))
-    console.print(table)
+        table.add_row(*map(Text, _row(one, found.label_kind)))
+    with console.capture() as drawn:
+        console.print(table)
+    lines = [f"{found.path}: images {found.shape} {found.dtype}, labels {found.label_kind}"]
+    lines += drawn.get().splitlines()
     if found.skipped:
-        console.print(f"{counted(found.skipped, 'case')} skipped; see skipped.csv")
+        lines.append(f"{counted(found.skipped, 'case')} skipped; see skipped.csv")
+    return "\n".join(lines)
 
 
-def _row(one: ClassStats) -> tuple[str, ...]:
+def _row(one: ClassStats, label_kind: str) -> tuple[str, ...]:
     return (
         one.name,
         f"{one.cases:,}",
         f"{one.share:.1%}",
         _range(_join(one.shape_min, "d"), _join(one.shape_max, "d")),
         _range(_join(one.spacing_min, ".3g"), _join(one.spacing_max, ".3g")),
-        f"{one.minimum:g} .. {one.maximum:g}" + (f", {one.nonfinite:,} NaN" * bool(one.nonfinite)),
-        f"{one.low:g} .. {one.high:g}",
-        f"{one.mean:.4g}",
-        _labels(one),
+        *_of_voxels(one),
+        _labels(one, label_kind),
         in_bytes(one.disk_bytes),
         f"{one.ratio:.1f}",
     )
@@ -63,7 +64,22 @@ def _range(low: str, high: str) -> str:
     return low if low == high else f"{low} .. {high}"
 
 
-def _labels(one: ClassStats) -> str:
+def _of_voxels(one: ClassStats) -> tuple[str, str, str]:
+    if math.isnan(one.mean):
+        return f"none of {one.nonfinite:,} finite", "-", "-"
+    odd = f", {one.nonfinite:,} not finite" if one.nonfinite else ""
+    return (
+        f"{one.minimum:g} .. {one.maximum:g}{odd}",
+        f"{one.low:g} .. {one.high:g}",
+        f"{one.mean:.4g}",
+    )
+
+
+def _labels(one: ClassStats, kind: str) -> str:
+    if kind == "vector" and len(one.labels) > SHOWN_LABELS:
+        # Measures rather than codes: how often each occurs says nothing.
+        values = [float(value) for value in one.labels]
+        return f"{len(values)} values, {min(values):g} .. {max(values):g}"
     total = sum(one.labels.values())
     shown = [f"{value}: {n / total:.1%}" for value, n in list(one.labels.items())[:SHOWN_LABELS]]
     return ", ".join(shown + ["..."] * (len(one.labels) > SHOWN_LABELS)) or "-"
