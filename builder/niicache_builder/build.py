@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +18,12 @@ from niicache_builder.commit import clean_up, commit
 from niicache_builder.durable import make_folder
 from niicache_builder.executors import run_units
 from niicache_builder.lock import hold
+from niicache_builder.machine import check_disk, check_memory
 from niicache_builder.options import BuildOptions, default_workers
 from niicache_builder.plan import Plan, make_plan
 from niicache_builder.previous import open_target, read_previous, unchanged_cases
 from niicache_builder.progress import Progress, Silent
 from niicache_builder.resume import finished
-from niicache_builder.room import disk_bytes
 from niicache_builder.scan import Scan, scan_source
 from niicache_builder.workers import ready_workers
 
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from niicache.cache import Cache
     from niicache.format.manifest import Manifest
     from niicache_builder.record import UnitResult
-
-SPARE_BYTES = 16 * 1024 * 1024
-"""Room that metadata and the file system's own needs may take beside the shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +73,7 @@ def plan_build(
         SourceError: The source has problems that stop the build.
         OptionError: An option is not allowed, or does not go with the source.
         CacheError: Something else is at the target.
+        NoMemoryError: A padded case takes more memory than this machine has.
     """
     target = Path(target).expanduser()
     found = scan_source(source, target, options, progress or Silent())
@@ -102,6 +99,7 @@ def build(
         SourceError: The source has problems; nothing was committed.
         OptionError: An option is not allowed, or does not go with the source.
         CacheError: Something else is at the target.
+        NoMemoryError: A padded case takes more memory than this machine has.
         DiskError: There is too little room, or the file system refused.
         LockedError: Another build holds the target.
         InterruptedBuildError: The user stopped it; finished shards are kept.
@@ -145,10 +143,13 @@ def _manifest(cache: Cache | None) -> Manifest | None:
 
 def _plan(found: Scan, options: BuildOptions, old: Cache | None) -> Plan:
     if old is None:
-        return make_plan(found, options)
-    previous = read_previous(old)
-    unchanged = unchanged_cases(found.cases, previous, old, found.layout.root)
-    return make_plan(found, options, previous=previous, unchanged=unchanged)
+        plan = make_plan(found, options)
+    else:
+        previous = read_previous(old)
+        unchanged = unchanged_cases(found.cases, previous, old, found.layout.root)
+        plan = make_plan(found, options, previous=previous, unchanged=unchanged)
+    check_memory(plan)
+    return plan
 
 
 def _execute(
@@ -189,25 +190,6 @@ def _execute(
     if failures and not skip:
         raise SourceError(sorted(failures))
     return results, resumed
-
-
-def check_disk(plan: Plan, target: Path) -> None:
-    """Refuse a build that cannot fit, before its first byte.
-
-    Raises:
-        DiskError: There is less room than the units to do and the metadata need.
-    """
-    units = [unit for unit in plan.todo if not finished(unit, plan, target)]
-    if not units:
-        return
-    needed = sum(disk_bytes(unit, plan.recipe) for unit in units) + SPARE_BYTES
-    there = next(folder for folder in (target, *target.resolve().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
-    if free < needed:
-        raise DiskError(
-            f"{target}: got {free:,} bytes free on the disk of {there}, expected about {needed:,} "
-            f"for {len(units):,} shards; make room, or choose another target. Nothing was written"
-        )
 
 
 @contextlib.contextmanager

@@ -37,10 +37,13 @@ def disk_bytes(unit: Unit, recipe: Recipe) -> int:
 def worker_bytes(cases: Sequence[CaseScan], recipe: Recipe) -> int:
     """Return the memory of one worker at most, roughly."""
     largest = max(case.image.voxels_nbytes + case.image.size for case in cases)
-    chunks = recipe.image.chunk[0] * recipe.image.case_nbytes
-    if recipe.label:
-        chunks += recipe.label.chunk[0] * recipe.label.case_nbytes
-    return 3 * largest + 2 * chunks
+    return 3 * largest + 2 * padded_bytes(recipe)
+
+
+def padded_bytes(recipe: Recipe) -> int:
+    """Return the memory of the padded cases that a worker gathers, which it cannot do without."""
+    layouts = [recipe.image] if recipe.label is None else [recipe.image, recipe.label]
+    return sum(layout.chunk[0] * layout.case_nbytes for layout in layouts)
 
 
 def _stored_bytes(layout: ArrayLayout, slots: int) -> int:

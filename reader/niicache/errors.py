@@ -13,6 +13,7 @@
     |-- NiftiError                one file cannot be read (niicache_builder.nifti_error)
     |-- ForkedError               (also RuntimeError) forked while threads prepared batches
     |-- DiskError                 too little room, or the file system refused
+    |-- NoMemoryError             too little memory for a case, or for what is being done
     |-- LockedError               another build holds the target
     |-- WorkerDiedError           a worker process was killed, or could not start
     `-- InterruptedBuildError     stopped by the user; says how to go on
@@ -147,6 +148,12 @@ class DiskError(NiicacheError):
     """Too little room for what is planned, or the file system refused a write."""
 
     code = "disk"
+
+
+class NoMemoryError(NiicacheError):
+    """A case takes more memory than there is, or memory ran out."""
+
+    code = "memory"
 
 
 class LockedError(NiicacheError):

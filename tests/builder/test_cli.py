@@ -26,6 +26,7 @@ from building import (
 )
 from click.testing import CliRunner, Result
 
+import niicache_builder
 from niicache import __version__
 from niicache.cache import open_cache
 from niicache_builder.cli.bar import Bar
@@ -133,6 +134,30 @@ def test_2_wrong_words(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, list(words), prog_name="niicache")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Usage: niicache" in result.stderr
+
+
+@pytest.mark.parametrize("shape", ["99999999,99999999,9", "99999,99999,99999"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_1_a_case_that_no_machine_holds(
+    source: Path, tmp_path: Path, shape: str, more: tuple[str, ...]
+) -> None:
+    result = call("build", source, tmp_path / "c", "--shape", shape, *more)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "error [memory]: shape: got a padded case of (99999" in result.stderr
+    assert "give a smaller --shape" in result.stderr
+    assert not (tmp_path / "c").exists()
+
+
+def test_1_memory_runs_out(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise MemoryError("Unable to allocate 9 PiB")
+
+    monkeypatch.setattr(niicache_builder, "stats", refuse)
+    result = call("stats", built)
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error [memory]: memory ran out: Unable to allocate 9 PiB; run the")
+    assert parsed(call("stats", built, "--json"))["code"] == "memory"
 
 
 def test_2_a_target_in_its_source(source: Path) -> None:

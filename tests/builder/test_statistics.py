@@ -114,6 +114,7 @@ def test_voxels_whose_squares_float64_does_not_hold(top: float) -> None:
     with np.errstate(over="raise", invalid="raise"):
         found = channel_statistics(voxels)
         one = channel_statistics(np.append(half, top))
+    assert channel_statistics(np.array([top, -top])).percentiles[3] == 0
     small = voxels / 2.0**700
     scale = 2.0**700
     assert (found.minimum, found.maximum) == (-top, top)

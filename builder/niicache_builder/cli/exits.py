@@ -22,6 +22,7 @@ from niicache.errors import (
     FormatError,
     LockedError,
     NiicacheError,
+    NoMemoryError,
     OptionError,
     ProblemsError,
 )
@@ -45,6 +46,8 @@ _CODES: Final[tuple[tuple[type[NiicacheError], int], ...]] = (
     (LockedError, LOCKED),
 )
 
+ROOM: Final = "run the same command again where there is more of it, or with fewer workers"
+
 HELP: Final = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some cases were skipped, "
     "4 damage found, 5 another build holds the target."
@@ -67,10 +70,9 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> NoReturn:
         code = action()
         sys.stdout.flush()
     except NiicacheError as error:
-        click.echo(f"error [{error.code}]: {error}", err=True)
-        if as_json:
-            click.echo(json.dumps(error_json(error), indent=1))
-        code = exit_code(error)
+        code = _failed(error, as_json=as_json)
+    except MemoryError as error:
+        code = _failed(NoMemoryError(f"memory ran out: {error}; {ROOM}"), as_json=as_json)
     except KeyboardInterrupt:
         click.echo("stopped; run the same command to go on", err=True)
         code = FAILED
@@ -79,6 +81,14 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILED
     raise SystemExit(code)
+
+
+def _failed(error: NiicacheError, *, as_json: bool) -> int:
+    """Say an error and return its exit code."""
+    click.echo(f"error [{error.code}]: {error}", err=True)
+    if as_json:
+        click.echo(json.dumps(error_json(error), indent=1))
+    return exit_code(error)
 
 
 def error_json(error: NiicacheError) -> dict[str, object]:
