@@ -112,8 +112,9 @@ def check_reach(dtype: np.dtype, cache: Cache) -> None:
         return
     reach = float(np.finfo(dtype).max)
     for view in cache:
-        low = float(view.column("minimum").min())
-        high = float(view.column("maximum").max())
+        # A channel without a finite voxel has NaN there, which is larger than nothing.
+        low = float(np.fmin.reduce(view.column("minimum"), axis=None))
+        high = float(np.fmax.reduce(view.column("maximum"), axis=None))
         if max(-low, high) > reach:
             raise OptionError(
                 f"dtype: got {dtype}, which reaches {reach:g}, expected what holds the images of "

@@ -444,6 +444,18 @@ def test_a_half_that_does_not_reach_is_refused(tmp_path):
         BalancedSequence(cache, 2, dtype="float16")
 
 
+def test_a_half_that_does_not_reach_is_refused_beside_a_case_without_a_number(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "s" / name).mkdir(parents=True)
+        nothing = nib.Nifti1Image(np.full((6, 6), np.nan, np.float32), np.eye(4))
+        nib.save(nothing, tmp_path / "s" / name / "nothing.nii")
+    white = nib.Nifti1Image(np.full((6, 6), 1e6, np.float32), np.eye(4))
+    nib.save(white, tmp_path / "s" / "b" / "white.nii")
+    cache = make_cache(tmp_path / "s", tmp_path / "c")
+    with pytest.raises(OptionError, match=r"images of class 'b', from 1e\+06 to 1e\+06"):
+        BalancedSequence(cache, 2, dtype="float16")
+
+
 def test_a_transform_may_not_return_what_would_wrap(volume_cache):
     sequence = BalancedSequence(
         volume_cache, 2, dtype="int16", transform=lambda image, label, _: (image * 2.0, label)
