@@ -19,10 +19,12 @@ def ahead(
 ) -> Iterator[Result]:
     """Yield ``function(argument)`` for each argument, in order.
 
-    While a result is in use ``threads`` threads make the next ones, so that one more than there
-    are threads is under way or waits: more would only push each other out of the processor's
-    cache. When the caller stops early, what is begun is finished and the threads end. What the
-    function raises is raised in its turn.
+    While a result is in use ``threads`` threads make the next ones, and while the next is waited
+    for one more is in the queue, so that no thread waits for work. With those of a caller who
+    takes the next before it lets go of the last, ``threads + 2`` results exist at most: more
+    would cost memory, and push each other out of the processor's cache. When the caller stops
+    early, what is begun is finished and the threads end. What the function raises is raised in
+    its turn.
     """
     left = iter(arguments)
     with ThreadPoolExecutor(threads, thread_name_prefix="niicache") as pool:
@@ -32,9 +34,9 @@ def ahead(
         try:
             while under_way:
                 result = under_way.popleft().result()
-                under_way.extend(pool.submit(function, one) for one in itertools.islice(left, 1))
                 yield result
                 del result  # the batch is the caller's alone, and may go when the caller is done
+                under_way.extend(pool.submit(function, one) for one in itertools.islice(left, 1))
         finally:
             for future in under_way:
                 future.cancel()

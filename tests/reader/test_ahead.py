@@ -61,7 +61,7 @@ def test_so_many_threads_work_at_once_and_no_more(threads):
 
 
 @THREADS
-def test_one_more_than_there_are_threads_is_under_way_though_arguments_never_end(threads):
+def test_as_many_as_there_are_threads_are_under_way_though_arguments_never_end(threads):
     taken = 0
 
     def counted():
@@ -75,9 +75,58 @@ def test_one_more_than_there_are_threads_is_under_way_though_arguments_never_end
     assert not alive()
     for got in range(1, 50):
         assert next(loop) == got
-        assert taken - got == threads + 1
+        assert taken - got == threads
     loop.close()
-    assert taken - got == threads + 1
+    assert taken - got == threads
+
+
+@THREADS
+def test_one_more_is_in_the_queue_while_the_next_is_waited_for(threads):
+    gate, taken = threading.Event(), []
+
+    def waits(n):
+        assert gate.wait(PATIENCE) or n < 0
+        return n
+
+    def noted():
+        for n in range(100):
+            taken.append(n)
+            yield n
+
+    loop = ahead(waits, noted(), threads=threads)
+    other = threading.Thread(target=lambda: next(loop))
+    other.start()
+    assert soon(lambda: len(taken) == threads + 1)
+    gate.set()
+    other.join()
+    loop.close()
+
+
+class Counted:
+    """Knows how many there are at once, and how many there were at most."""
+
+    lock = threading.Lock()
+    now = most = 0
+
+    def __init__(self):
+        with self.lock:
+            Counted.now += 1
+            Counted.most = max(Counted.most, Counted.now)
+
+    def __del__(self):
+        with self.lock:
+            Counted.now -= 1
+
+
+@THREADS
+def test_no_more_than_two_results_beside_those_of_the_threads_exist_at_once(threads):
+    Counted.most = 0
+    for held in ahead(lambda _: Counted(), range(300), threads=threads):
+        time.sleep(0.0002)  # so that threads finish what they may begin
+        assert held.now >= 1
+    assert Counted.most <= threads + 2
+    if threads > 1:
+        assert Counted.most > threads
 
 
 @THREADS
@@ -96,7 +145,7 @@ def test_what_the_function_raises_comes_in_its_turn(threads):
         next(loop)
     assert list(loop) == []
     assert not alive()
-    assert max(begun) <= 5 + threads + 1
+    assert max(begun) <= 5 + threads
 
 
 def test_what_the_arguments_raise_comes_out_and_the_threads_end():
@@ -123,7 +172,7 @@ def test_a_loop_that_is_left_finishes_what_is_begun_and_begins_nothing(threads):
 
     loop = ahead(wait, range(100), threads=threads)
     next(loop)
-    assert soon(lambda: len(begun) == 1 + threads)  # all wait, and one more in the queue
+    assert soon(lambda: len(begun) == 1 + threads)  # all wait
     threading.Timer(0.3, gate.set).start()
     loop.close()
     assert len(begun) == 1 + threads

@@ -64,9 +64,10 @@ def test_a_process_grows_by_the_budget_and_the_batches_in_flight(path, budget, w
 
 @pytest.mark.parametrize("budget", [0, 8 * MIB])
 def test_a_batch_that_needs_many_chunks_holds_a_few_at_a_time(tmp_path, budget):
-    # 2 MiB a chunk, 20 of them: a full shuffle needs nearly all of them for each batch.
+    # 2 MiB a chunk, 20 of them: a full shuffle needs nearly all of them for each batch. Batches of
+    # 64 MiB, beside which what a process takes for itself is little.
     path = cache_of(tmp_path, (64, 64, 16), 320, 16)
-    said = run_python(GROWN, path, budget, 2, 64)
+    said = run_python(GROWN, path, budget, 2, 256)
     grown, kept, batch = json.loads(said.splitlines()[-1])
-    assert kept <= budget
+    assert 0.7 * budget <= kept <= budget
     assert grown < 1.1 * (budget + 4 * batch + 2 * 4 * MIB)
