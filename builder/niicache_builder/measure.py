@@ -12,9 +12,9 @@ import numpy as np
 
 from niicache.ahead import ahead
 from niicache.format.codec import crc32c, decode
-from niicache.loader import Loader
+from niicache.loader import Loader, class_rows
 from niicache.mixing import sampler_score
-from niicache.sampling import ClassRows, Sampler
+from niicache.sampling import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,14 +65,7 @@ def decoded_bytes(cache: Cache) -> int:
 
 def make_sampler(cache: Cache, batch_size: int, mix: int | Literal["all"]) -> Sampler:
     """Return the sampler of a BalancedSequence with these options."""
-    return Sampler(
-        [
-            ClassRows(name=view.name, rows=view.occupied, chunk=view.image.layout.chunk[0])
-            for view in cache
-        ],
-        batch_size,
-        mix=mix,
-    )
+    return Sampler(class_rows(cache), batch_size, mix=mix)
 
 
 def window_bytes(cache: Cache, mix: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from niicache.loader import class_rows
 from niicache.losses import Losses
 from niicache.mixing import sampler_score
 from niicache.options import (
@@ -14,7 +15,7 @@ from niicache.options import (
     class_weights,
 )
 from niicache.passes import Passes, asked_to_shuffle
-from niicache.sampling import ClassRows, Sampler
+from niicache.sampling import Sampler
 from niicache.sequence import MEMORY, CacheSequence
 from niicache.spares import Spares
 from niicache.transform import Transform, apply_transform
@@ -122,10 +123,7 @@ class BalancedSequence(CacheSequence):
             check=check,
         )
         self._sampler = Sampler(
-            [
-                ClassRows(name=view.name, rows=view.occupied, chunk=view.image.layout.chunk[0])
-                for view in self.cache
-            ],
+            class_rows(self.cache),
             batch_size,
             weights=class_weights(weights, self.cache.classes),
             steps=steps,

@@ -11,6 +11,7 @@ from niicache.batch import Filler
 from niicache.errors import DamageError
 from niicache.gathering import plan_gathering
 from niicache.memory import empty
+from niicache.sampling import ClassRows
 from niicache.vectors import Vectors, are_small
 
 if TYPE_CHECKING:
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
     from niicache.chunks import ChunkReader
     from niicache.errors import Problem
     from niicache.sampling import Draw
+
+
+def class_rows(cache: Cache, *, by_name: bool = False) -> list[ClassRows]:
+    """Return where the cases of each class lie, in stored order or by name."""
+    return [
+        ClassRows(
+            name=view.name,
+            rows=view.rows if by_name else view.occupied,
+            chunk=view.image.layout.chunk[0],
+        )
+        for view in cache
+    ]
 
 
 class Loader:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from niicache.loader import class_rows
 from niicache.options import check_count, check_one_of
 from niicache.ordering import Ordering
-from niicache.sampling import ClassRows
 from niicache.sequence import MEMORY, CacheSequence
 
 if TYPE_CHECKING:
@@ -73,17 +73,7 @@ class OrderedSequence(CacheSequence):
             check=check,
         )
         self._order = order
-        self._ordering = Ordering(
-            [
-                ClassRows(
-                    name=view.name,
-                    rows=view.rows if order == "name" else view.occupied,
-                    chunk=view.image.layout.chunk[0],
-                )
-                for view in self.cache
-            ],
-            batch_size,
-        )
+        self._ordering = Ordering(class_rows(self.cache, by_name=order == "name"), batch_size)
 
     def __len__(self) -> int:
         """Batches in a pass."""
