@@ -47,6 +47,20 @@ def test_advice_is_the_fastest_setting():
     assert said[2] == "the longest stage is to read files: 75%"
 
 
+def test_what_a_window_keeps_whole_is_not_said_to_come_from_files():
+    files = (rate(100, memory=77), rate(180, workers=2, memory=77))
+    said = advise(decoded=77, files=files, hot=(), stages=STAGES)
+    assert said[0] == "workers=2: 180 samples a second from memory, which a window fills"
+
+
+def test_a_window_of_a_volume_has_all_of_its_blocks(volume_cache):
+    cache = open_cache(volume_cache)
+    layout = cache["healthy"].image.layout
+    assert (layout.chunk[0], layout.blocks > 1) == (1, True)
+    assert max(len(view) for view in cache) == 3  # mix 1, and two more for the edges
+    assert window_bytes(cache, 1) == decoded_bytes(cache)
+
+
 def test_better_mixing_is_advised_where_it_costs_little():
     files = (rate(100), rate(85, mix=16, mixing=0.9), rate(81, mix="all", mixing=1))
     said = advise(decoded=77, files=files, hot=(), stages=STAGES)

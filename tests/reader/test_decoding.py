@@ -86,7 +86,7 @@ def test_a_claim_that_nobody_honours_is_void_though_others_are_at_work(monkeypat
 
 def test_what_cannot_be_decoded_for_want_of_memory_is_given_up(monkeypatch):
     store = HotChunks()
-    store.join(Numbers, 0)
+    store.join(Numbers, NBYTES)  # room for the first; the second needs memory of its own
 
     def refuse(_nbytes):
         raise MemoryError
@@ -94,8 +94,9 @@ def test_what_cannot_be_decoded_for_want_of_memory_is_given_up(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(decoding, "Piece", refuse)
         with pytest.raises(MemoryError):
-            decoded(store, [1])
-    assert decoded(store, [1])[0] == {0: {1}}
+            decoded(store, [1, 2])
+    assert len(store) == store.nbytes == 0
+    assert decoded(store, [1, 2])[0] == {0: {1}, 1: {2}}
 
 
 def test_scratch_holds_what_it_is_asked_for():

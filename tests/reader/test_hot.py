@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from niicache import claims
+from niicache import claims, memory
 from niicache import hot as hot_module
 from niicache.claims import Wanted
 from niicache.hot import HotChunks
@@ -152,7 +152,20 @@ def test_waiting_ends_when_a_chunk_is_handed_over_or_given_up_or_time_is_up():
         assert not hot.wait(0.01, since=claim.turn + 1)
 
 
-def test_a_claim_that_nobody_honours_makes_way_and_is_gone_with_the_last_user(monkeypatch):
+def test_with_the_last_user_everything_goes_and_unused_memory_too():
+    hot = store(100)
+    hot.join(other := User(), 50)
+    ask(hot, "on its way", 40)
+    put(hot, 1, 40)
+    hot.leave(USERS[-1])
+    assert hot.holds("on its way")
+    assert memory._left
+    hot.leave(other)
+    assert hot.nbytes == len(hot) == 0
+    assert not memory._left
+
+
+def test_a_claim_that_nobody_honours_makes_way(monkeypatch):
     hot = store(100)
     assert ask(hot, "orphan", 90).mine[0] is not None
     assert ask(hot, "new", 90).mine[0] is None  # it may still come
@@ -161,8 +174,6 @@ def test_a_claim_that_nobody_honours_makes_way_and_is_gone_with_the_last_user(mo
     assert ask(hot, "new", 90, again=0).mine[0] is not None
     assert not hot.holds("orphan")
     assert hot.nbytes == inside(hot) == 90
-    hot.leave(USERS[-1])
-    assert hot.nbytes == len(hot) == 0
 
 
 def test_what_takes_no_memory_is_not_counted_to_a_share(monkeypatch):
