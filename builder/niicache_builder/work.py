@@ -164,7 +164,7 @@ def do_unit(
                 files[step.name], crcs[step.name] = step.finish()
                 partials[step.name] = step.partial
     except _UnitFailedError:
-        pass
+        pass  # the result says it all in its failures, and the stack has taken back the files
     result = UnitResult(
         id=unit.id,
         key=unit_key(recipe, tuple(records)),

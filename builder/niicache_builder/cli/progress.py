@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+import click
+
 if TYPE_CHECKING:
     from niicache_builder.progress import Progress
 
@@ -23,7 +25,7 @@ class Heartbeat:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the command line's voice
+        click.echo(text, err=True)
 
     def begin(self, what: str, total: int, unit: str) -> None:
         """Start counting."""
