@@ -110,9 +110,12 @@ def advise(
 ) -> tuple[str, ...]:
     """Return what to set, from what was measured. Decides alone, measures nothing."""
     best = max((one for one in files if one.mix == DEFAULT_MIX), key=lambda one: one.samples)
-    where = "from files" if best.memory < decoded else "from memory, which a window fills"
+    from_files = best.memory < decoded
+    where = "from files" if from_files else "from memory, as a window holds all"
     said = [f"workers={best.workers}: {best.samples:,.0f} samples a second {where}"]
-    if hot:
+    if not from_files:
+        said.append(f"memory={decoded}: holds every decoded chunk")
+    elif hot:
         kept = max(hot, key=lambda rate: rate.samples)
         ratio = kept.samples / best.samples
         said.append(

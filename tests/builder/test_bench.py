@@ -49,8 +49,12 @@ def test_advice_is_the_fastest_setting():
 
 def test_what_a_window_keeps_whole_is_not_said_to_come_from_files():
     files = (rate(100, memory=77), rate(180, workers=2, memory=77))
-    said = advise(decoded=77, files=files, hot=(), stages=STAGES)
-    assert said[0] == "workers=2: 180 samples a second from memory, which a window fills"
+    hot = (rate(234, memory=77),)  # the same once more, and noise
+    said = advise(decoded=77, files=files, hot=hot, stages=STAGES)
+    assert said[:2] == (
+        "workers=2: 180 samples a second from memory, as a window holds all",
+        "memory=77: holds every decoded chunk",
+    )
 
 
 def test_a_window_of_a_volume_has_all_of_its_blocks(volume_cache):
