@@ -21,7 +21,12 @@ from niicache_builder.lock import hold
 from niicache_builder.machine import check_disk, check_memory
 from niicache_builder.options import BuildOptions, default_workers
 from niicache_builder.plan import Plan, make_plan
-from niicache_builder.previous import open_target, read_previous, unchanged_cases
+from niicache_builder.previous import (
+    check_same_source,
+    open_target,
+    read_previous,
+    unchanged_cases,
+)
 from niicache_builder.progress import Progress, Silent
 from niicache_builder.resume import finished
 from niicache_builder.scan import Scan, scan_source
@@ -72,7 +77,7 @@ def plan_build(
     Raises:
         SourceError: The source has problems that stop the build.
         OptionError: An option is not allowed, or does not go with the source.
-        CacheError: Something else is at the target.
+        CacheError: Something else is at the target, or a cache of another source.
         NoMemoryError: A padded case takes more memory than this machine has.
     """
     target = Path(target).expanduser()
@@ -98,7 +103,7 @@ def build(
     Raises:
         SourceError: The source has problems; nothing was committed.
         OptionError: An option is not allowed, or does not go with the source.
-        CacheError: Something else is at the target.
+        CacheError: Something else is at the target, or a cache of another source.
         NoMemoryError: A padded case takes more memory than this machine has.
         DiskError: There is too little room, or the file system refused.
         LockedError: Another build holds the target.
@@ -146,6 +151,7 @@ def _plan(found: Scan, options: BuildOptions, old: Cache | None) -> Plan:
         plan = make_plan(found, options)
     else:
         previous = read_previous(old)
+        check_same_source(old, previous, found.layout)
         unchanged = unchanged_cases(found.cases, previous, old, found.layout.root)
         plan = make_plan(found, options, previous=previous, unchanged=unchanged)
     check_memory(plan)

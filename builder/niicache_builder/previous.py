@@ -18,10 +18,14 @@ from niicache_builder.resume import is_file_of
 from niicache_builder.work import layouts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from niicache.view import ClassView
+    from niicache_builder.cases import Layout
     from niicache_builder.scan import CaseScan
+
+SHOWN_CASES = 3
 
 
 def open_target(target: Path) -> Cache | None:
@@ -66,6 +70,39 @@ def read_previous(cache: Cache) -> Previous:
     return Previous(
         recipe_digest=cache.manifest.recipe.digest, slots=slots, skipped=cache.manifest.skipped
     )
+
+
+def check_same_source(cache: Cache, previous: Previous, layout: Layout) -> None:
+    """Refuse to put another cache in the place of one that it has nothing to do with.
+
+    Args:
+        cache: The committed cache.
+        previous: What is known of it.
+        layout: The source.
+
+    Raises:
+        CacheError: Not one case of the cache is in the source.
+    """
+    held = {
+        (name, facts.name) for name, slots in previous.slots.items() for facts in slots if facts
+    }
+    if len(held) < sum(entry.cases for entry in cache.manifest.classes):
+        return  # the names of some cases are damaged
+    held |= {(entry.class_name, entry.case) for entry in previous.skipped}
+    now = {(case.class_name, case.name) for case in layout.cases}
+    if now and held.isdisjoint(now):
+        raise CacheError(
+            f"{cache.path}: got a cache of other cases ({_some(held)}), expected one with some "
+            f"case of the source ({_some(now)}); give another target, or delete this cache if it "
+            "shall go. Nothing was written"
+        )
+
+
+def _some(cases: Iterable[tuple[str, str]]) -> str:
+    """Return a few cases, for a message."""
+    names = sorted("/".join(case) for case in cases)
+    more = f" and {len(names) - SHOWN_CASES:,} more" if len(names) > SHOWN_CASES else ""
+    return f"{', '.join(names[:SHOWN_CASES])}{more}"
 
 
 def _slots(view: ClassView, cache: Cache) -> tuple[CaseFacts | None, ...]:

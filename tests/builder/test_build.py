@@ -32,6 +32,7 @@ from building import (
 
 from niicache.cache import open_cache
 from niicache.errors import (
+    CacheError,
     DiskError,
     LockedError,
     NotACacheError,
@@ -843,6 +844,32 @@ def test_a_folder_with_other_things_is_not_touched(tmp_path: Path, names: tuple[
     with pytest.raises(NotACacheError, match="holds other things"):
         build0(source, tmp_path / "mine")
     assert stamps(tmp_path / "mine") == before
+
+
+def test_a_cache_of_other_cases_is_not_replaced(tmp_path: Path) -> None:
+    cache = tmp_path / "c"
+    build0(folders(tmp_path / "s", {"a": 5}), cache)
+    other = folders(tmp_path / "t", {"b": 2})
+    before = stamps(cache)
+    message = (
+        r"a/case002 and 2 more\), .*b/case000, b/case001\)"
+    )
+    for action in (build, plan_build):
+        with pytest.raises(CacheError, match=message):
+            action(other, cache, BuildOptions(workers=0))
+    assert stamps(cache) == before
+    # One case in common is enough.
+    write(other / "a" / "case004.nii.gz", voxels(0, (5, 4, 3)))
+    build0(other, cache)
+    assert [view.name for view in open_cache(cache)] == ["a", "b"]
+
+
+def test_a_cache_whose_names_are_damaged_is_mended(started: tuple[Path, Path]) -> None:
+    source, cache = started
+    for path in cache.glob("*/cases/name/c/0"):
+        path.unlink()
+    build0(source, cache)
+    whole(cache)
 
 
 def test_a_file_is_no_target(tmp_path: Path) -> None:
