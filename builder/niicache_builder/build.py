@@ -14,7 +14,7 @@ from niicache.errors import (
 )
 from niicache.format.names import WORK
 from niicache_builder.assemble import assemble
-from niicache_builder.commit import clean_up, commit
+from niicache_builder.commit import clean_up, clean_up_failed, commit
 from niicache_builder.durable import make_folder
 from niicache_builder.executors import run_units
 from niicache_builder.lock import hold
@@ -194,6 +194,7 @@ def _execute(
         progress.end()
     failures = [problem for result in results.values() for problem in result.failures]
     if failures and not skip:
+        clean_up_failed(target)
         raise SourceError(sorted(failures))
     return results, resumed
 

@@ -31,6 +31,7 @@ from niicache_builder.durable import (
     write_file,
     write_files,
 )
+from niicache_builder.lock import HOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,6 +117,13 @@ def entry_of(data: bytes) -> FileEntry:
 def clean_up(target: Path) -> None:
     """Remove what only an unfinished build needs."""
     shutil.rmtree(target / WORK, ignore_errors=True)
+
+
+def clean_up_failed(target: Path) -> None:
+    """Remove what a failed build left, unless another one can go on from it."""
+    kept = {file.name for file in (target / WORK).glob("*.json")} - {HOLDER}
+    if not kept:
+        clean_up(target)
 
 
 def _in_place(path: Path, entry: FileEntry) -> bool:

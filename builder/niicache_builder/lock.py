@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+HOLDER = "holder.json"
+
 
 @contextlib.contextmanager
 def hold(target: Path) -> Iterator[None]:
@@ -69,4 +71,4 @@ def _holder(target: Path) -> str:
 
 
 def _holder_path(target: Path) -> Path:
-    return target / WORK / "holder.json"
+    return target / WORK / HOLDER

@@ -151,7 +151,10 @@ def _intact(path: Path, sha256: str) -> bool:
 def _notes(cache: Cache, kept: int) -> tuple[str, ...]:
     notes = []
     if (cache.path / WORK).is_dir():
-        notes.append("a rebuild was begun and not finished; the same build command goes on")
+        notes.append(
+            "a rebuild was begun and not finished; the same build command goes on, once what it "
+            "complained of is mended"
+        )
     if kept:
         notes.append(f"{kept:,} files are read from {RETIRED}, where that rebuild put them")
     if cache.manifest.skipped:

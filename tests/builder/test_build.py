@@ -38,6 +38,7 @@ from niicache.errors import (
     NotACacheError,
     OptionError,
     SourceError,
+    UncommittedError,
 )
 from niicache_builder import BuildOptions, build, plan_build, verify
 from niicache_builder.lock import hold
@@ -328,6 +329,33 @@ def test_a_dtype_that_loses_is_refused_case_by_case(tmp_path: Path) -> None:
         ("dtype-loses", str(path)) for path in odd
     }
     assert not (tmp_path / "c" / "zarr.json").exists()
+
+
+def test_a_failed_build_leaves_what_another_can_go_on_from_and_nothing_else(tmp_path: Path) -> None:
+    source, cache = folders(tmp_path / "s", {"a": 4}), tmp_path / "c"
+    bad = write(source / "a" / "case000.nii.gz", np.full((5, 4, 3), 300, "int16"))
+    files = list((source / "a").iterdir())
+    for path in files:
+        write(path, np.full((5, 4, 3), 300, "int16"))
+    with pytest.raises(SourceError):
+        build0(source, cache, dtype="uint8")
+    with pytest.raises(NotACacheError, match="make one with"):
+        open_cache(cache)
+    for path in set(files) - {bad}:
+        write(path, np.full((5, 4, 3), 3, "int16"))
+    with pytest.raises(SourceError):
+        build0(source, cache, dtype="uint8")
+    with pytest.raises(UncommittedError):
+        open_cache(cache)
+    write(bad, np.full((5, 4, 3), 3, "int16"))
+    assert build0(source, cache, dtype="uint8").resumed
+    for path in files:
+        write(path, np.full((5, 4, 3), 300, "int16"))
+    before = stamps(cache)
+    with pytest.raises(SourceError):
+        build0(source, cache, dtype="uint8")
+    assert stamps(cache) == before
+    assert not (cache / ".build").exists()
 
 
 # The same sources give the same bytes.
@@ -851,9 +879,7 @@ def test_a_cache_of_other_cases_is_not_replaced(tmp_path: Path) -> None:
     build0(folders(tmp_path / "s", {"a": 5}), cache)
     other = folders(tmp_path / "t", {"b": 2})
     before = stamps(cache)
-    message = (
-        r"a/case002 and 2 more\), .*b/case000, b/case001\)"
-    )
+    message = r"a/case002 and 2 more\), .*b/case000, b/case001\)"
     for action in (build, plan_build):
         with pytest.raises(CacheError, match=message):
             action(other, cache, BuildOptions(workers=0))
