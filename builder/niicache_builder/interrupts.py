@@ -1,25 +1,72 @@
-"""Ctrl-C at a moment of our choice."""
+"""Ctrl-C, and SIGTERM where it means the same, at a moment of our choice."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+Handler = Callable[[int, FrameType | None], Any]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class HeldBack:
-    """Remembers that Ctrl-C came."""
+class Sigterm:
+    """Remembers that SIGTERM came.
+
+    Attributes:
+        came: Whether it did.
+    """
 
     def __init__(self) -> None:
         self.came = False
 
-    def catch(self, *_: object) -> None:
-        """Take the signal; a handler as :func:`signal.signal` calls it."""
+    def strike(self, *_: object) -> None:
+        """Take the signal; a handler as :func:`signal.signal` calls it.
+
+        Raises:
+            KeyboardInterrupt: Always.
+        """
         self.came = True
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[Sigterm]:
+    """Let SIGTERM, by which schedulers end a process, do what Ctrl-C does.
+
+    It stays what it is where somebody has given it a meaning already.
+    """
+    sigterm = Sigterm()
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield sigterm
+        return
+    signal.signal(signal.SIGTERM, sigterm.strike)
+    try:
+        yield sigterm
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class HeldBack:
+    """Remembers that Ctrl-C came.
+
+    Attributes:
+        came: The signal that did, 0 for none.
+        before: What each signal that is held back means.
+    """
+
+    def __init__(self, before: Mapping[int, Handler]) -> None:
+        self.came = 0
+        self.before = before
+
+    def catch(self, number: int, _: object) -> None:
+        """Take the signal; a handler as :func:`signal.signal` calls it."""
+        self.came = number
 
     def check(self) -> None:
         """Let it through, if it came.
@@ -28,8 +75,8 @@ class HeldBack:
             KeyboardInterrupt: It did.
         """
         if self.came:
-            self.came = False
-            raise KeyboardInterrupt
+            number, self.came = self.came, 0
+            self.before[number](number, None)
 
 
 @contextmanager
@@ -41,16 +88,16 @@ def held_back() -> Iterator[HeldBack]:
     Blocking the signal does not help: threads of numpy's libraries take it as well. Python acts on
     signals in the main thread alone; in another one there is nothing to hold back.
     """
-    held = HeldBack()
-    before = signal.getsignal(signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     ours = threading.current_thread() is threading.main_thread()
-    if not ours or before in {None, signal.SIG_IGN}:
-        yield held
-        return
-    signal.signal(signal.SIGINT, held.catch)
+    # What is ignored, or ends the process at once, is no function.
+    held = HeldBack({n: one for n, one in handlers.items() if ours and callable(one)})
+    for number in held.before:
+        signal.signal(number, held.catch)
     try:
         yield held
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in held.before.items():
+            signal.signal(number, handler)
         if held.came:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(held.came)

@@ -8,7 +8,8 @@ import os
 import pty
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,9 +34,6 @@ from niicache_builder.cli.bar import Bar
 from niicache_builder.cli.main import build_cache, main
 from niicache_builder.cli.progress import Heartbeat, watch
 from niicache_builder.lock import hold
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def call(*arguments: str | Path) -> Result:
@@ -494,3 +492,57 @@ def test_nobody_reads_what_is_said(built: Path) -> None:
         assert "Traceback" not in err
         assert "Exception ignored" not in err
         assert process.returncode in {0, 1}
+
+
+def outputs(source: Path, built: Path) -> list[tuple[str | Path, ...]]:
+    dry = ("build", source, built, "--dry-run")
+    return [dry, ("stats", built), ("stats", built, "--json"), ("verify", built)]
+
+
+def test_output_that_cannot_be_written_is_one_line(source: Path, built: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        for words in outputs(source, built):
+            done = subprocess.run(
+                command(*words),
+                env=environment(),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 1
+            assert done.stderr.splitlines()[-1:] == [
+                "error [disk]: the file system refused: No space left on device"
+            ]
+            assert "Traceback" not in done.stderr
+            assert "Exception ignored" not in done.stderr
+
+
+def test_who_reads_the_first_line_alone_gets_it_from_every_command(
+    source: Path, built: Path
+) -> None:
+    for words in outputs(source, built):
+        process = subprocess.Popen(
+            command(*words), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate()
+        assert (process.returncode, b"Traceback" in err) == (0, False)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_names_that_stdout_has_no_letters_for(tmp_path: Path, encoding: str) -> None:
+    source = folders(tmp_path / "s", {"日本": 2})
+    build0(source, tmp_path / "c")
+    for words in (("stats", tmp_path / "c"), ("build", source, tmp_path / "c", "--dry-run")):
+        done = subprocess.run(
+            command(*words),
+            env={**environment(), "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"2" in done.stdout

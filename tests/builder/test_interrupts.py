@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from building import build0, folders
 
-from niicache_builder.interrupts import held_back
+from niicache_builder.interrupts import held_back, sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,34 @@ def test_what_is_ignored_stays_ignored() -> None:
             ctrl_c.check()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_sigterm_is_held_back_where_it_means_the_same() -> None:
+    reached = []
+
+    def held() -> None:
+        with held_back():
+            signal.raise_signal(signal.SIGTERM)
+            reached.append(True)
+
+    with sigterm_as_ctrl_c() as sigterm:
+        with pytest.raises(KeyboardInterrupt):
+            held()
+        assert reached
+        assert sigterm.came
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    with held_back():
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_sigterm_keeps_the_meaning_that_somebody_gave_it() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with sigterm_as_ctrl_c() as sigterm:
+            signal.raise_signal(signal.SIGTERM)
+        assert not sigterm.came
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_thread_changes_nothing_for_the_others() -> None:

@@ -542,6 +542,26 @@ def test_ctrl_c(
     assert tree(target) == expected
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_sigterm_does_what_ctrl_c_does(
+    many: tuple[Path, dict[str, bytes]], tmp_path: Path, workers: int
+) -> None:
+    source, expected = many
+    target = tmp_path / "c"
+    process = start(source, target, "--workers", str(workers))
+    await_work(process, target, shards=1)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert "Traceback" not in err
+    assert "leaked" not in err
+    assert "error [interrupted]: " in err
+    assert "run the same command to go on" in err
+    done = run("build", source, target, "--workers", str(workers), before=SMALL_SHARDS)
+    assert done.returncode == 0, done.stderr
+    assert tree(target) == expected
+
+
 @pytest.mark.skipif(not PS, reason="lists processes with ps")
 def test_a_worker_that_is_killed_is_named(
     many: tuple[Path, dict[str, bytes]], tmp_path: Path

@@ -12,6 +12,7 @@ from niicache_builder.choices import DTYPES, CodecName, Labels, OnError
 from niicache_builder.cli.exits import DONE, HELP, SKIPPED, guarded
 from niicache_builder.cli.progress import watch
 from niicache_builder.cli.types import sizes
+from niicache_builder.interrupts import sigterm_as_ctrl_c
 from niicache_builder.workers import ready_workers
 
 
@@ -112,4 +113,5 @@ def build_command(
         )
         return SKIPPED if built.manifest.skipped else DONE
 
-    guarded(action, as_json=as_json)
+    with sigterm_as_ctrl_c() as sigterm:
+        guarded(action, as_json=as_json, sigterm=sigterm)

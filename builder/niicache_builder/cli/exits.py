@@ -6,12 +6,16 @@
 3  done, but some cases were skipped
 4  damage was found
 5  another build holds the target
+143  a build was stopped by SIGTERM; other commands do not survive it
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -19,6 +23,7 @@ import click
 
 from niicache.errors import (
     DamageError,
+    DiskError,
     FormatError,
     LockedError,
     NiicacheError,
@@ -30,12 +35,15 @@ from niicache.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from niicache_builder.interrupts import Sigterm
+
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 SKIPPED: Final = 3
 DAMAGED: Final = 4
 LOCKED: Final = 5
+TERMINATED: Final = 128 + signal.SIGTERM
 
 ERROR_SCHEMA: Final = "niicache.error/1"
 
@@ -50,7 +58,7 @@ ROOM: Final = "run the same command again where there is more of it, or with few
 
 HELP: Final = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some cases were skipped, "
-    "4 damage found, 5 another build holds the target."
+    "4 damage found, 5 another build holds the target, 143 a build was stopped by SIGTERM."
 )
 
 
@@ -59,13 +67,18 @@ def exit_code(error: NiicacheError) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
 
 
-def guarded(action: Callable[[], int], *, as_json: bool) -> NoReturn:
+def guarded(
+    action: Callable[[], int], *, as_json: bool, sigterm: Sigterm | None = None
+) -> NoReturn:
     """Run a command and leave the process with its code; a user's mistake shows no traceback.
 
     Args:
         action: Does the work and returns the exit code.
         as_json: Say an error on stdout as JSON too.
+        sigterm: Tells whether it was this that stopped the command.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # a name that stdout has no letters for
     try:
         code = action()
         sys.stdout.flush()
@@ -77,17 +90,25 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> NoReturn:
         click.echo("stopped; run the same command to go on", err=True)
         code = FAILED
     except BrokenPipeError:
-        # Whoever read the output went away, as `head` does. Python would try once more at exit.
+        code = FAILED  # whoever read the output went away, as `head` does
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        text = f"the file system refused: {error.strerror or error}{where}"
+        code = _failed(DiskError(text), as_json=as_json)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FAILED
-    raise SystemExit(code)
+    raise SystemExit(TERMINATED if sigterm is not None and sigterm.came else code)
 
 
 def _failed(error: NiicacheError, *, as_json: bool) -> int:
     """Say an error and return its exit code."""
     click.echo(f"error [{error.code}]: {error}", err=True)
     if as_json:
-        click.echo(json.dumps(error_json(error), indent=1))
+        with contextlib.suppress(OSError):  # stdout may be what failed
+            click.echo(json.dumps(error_json(error), indent=1))
     return exit_code(error)
 
 
