@@ -9,7 +9,7 @@ from niicache.cache import Cache, open_cache
 from niicache.errors import CacheError, NotACacheError, UncommittedError
 from niicache.files import retired
 from niicache.format.facts import COLUMNS, CaseFacts
-from niicache.format.names import LOCK, WORK, shard_path
+from niicache.format.names import CACHEDIR_SIGNATURE, CACHEDIR_TAG, LOCK, ROOT, WORK, shard_path
 from niicache_builder.lock import begun
 from niicache_builder.nifti import NiftiError, hash_files
 from niicache_builder.plan import Previous
@@ -46,11 +46,23 @@ def open_target(target: Path) -> Cache | None:
     ours = {LOCK, WORK}
     if target.is_dir() and all(entry.name in ours for entry in target.iterdir()):
         return None
+    if _was_cache(target):
+        raise NotACacheError(
+            f"{target}: got a cache whose {ROOT} is gone, expected a whole one; put it back, "
+            "or delete the folder and run the same command again. Nothing here was touched"
+        )
     what = "a folder that holds other things" if target.is_dir() else "a file"
     raise NotACacheError(
         f"{target}: got {what}, expected a cache, an empty folder or a new name; "
         "give another target, nothing here was touched"
     )
+
+
+def _was_cache(target: Path) -> bool:
+    try:
+        return (target / CACHEDIR_TAG).read_text(encoding="utf-8") == CACHEDIR_SIGNATURE
+    except (OSError, ValueError):
+        return False
 
 
 def read_previous(cache: Cache) -> Previous:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 def hint_for(code: str) -> str:
     """Return what to do about a file of a cache that has a problem."""
-    if code == "manifest-damaged":
-        return "delete the cache and build it again from its sources"
     if code == "unexpected":
         return "delete it, nothing in the cache depends on it"
     again = "run the same build again, which writes what is missing"

@@ -60,7 +60,7 @@ def verify(
     try:
         cache = open_cache(path)
     except FormatError as error:
-        problem = _problem("manifest-damaged", str(Path(path) / ROOT), str(error), "the manifest")
+        problem = _manifest_problem(Path(path) / ROOT, error)
         return Verification(quick=quick, files=0, nbytes=0, problems=(problem,), notes=())
     shards = shard_names(cache)
     files = cache.manifest.files
@@ -160,6 +160,18 @@ def _notes(cache: Cache, kept: int) -> tuple[str, ...]:
     if cache.manifest.skipped:
         notes.append(f"{len(cache.manifest.skipped):,} cases were skipped; see skipped.csv")
     return tuple(notes)
+
+
+def _manifest_problem(path: Path, error: FormatError) -> Problem:
+    # What was said before open_cache put the path in front of it.
+    inner = error.__cause__ if isinstance(error.__cause__, FormatError) else error
+    return Problem(
+        code="manifest-damaged",
+        path=str(path),
+        got=inner.reason,
+        expected="the manifest of a cache",
+        hint=inner.hint,
+    )
 
 
 def _problem(code: str, path: str, got: str, expected: str, *, class_name: str = "") -> Problem:

@@ -102,9 +102,18 @@ class UncommittedError(CacheError):
 
 
 class FormatError(CacheError):
-    """The manifest is of an unknown version or contradicts itself."""
+    """The manifest is of an unknown version or contradicts itself.
+
+    Attributes:
+        reason: What is wrong with it.
+        hint: What to do next, or "".
+    """
 
     code = "format"
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        self.reason, self.hint = reason, hint
+        super().__init__(f"{reason}; {hint}" if hint else reason)
 
 
 class ProblemsError(NiicacheError):

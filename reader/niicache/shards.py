@@ -56,7 +56,7 @@ class ShardFile:
         weakref.finalize(self, os.close, self.fd)
         size = os.fstat(self.fd).st_size
         if size != entry.size:
-            raise ChunkError(f"a shard of {size} bytes, expected {entry.size}")
+            raise ChunkError(f"a shard of {size} bytes in place of {entry.size}")
         tail = index_nbytes(places)
         index = os.pread(self.fd, tail, max(size - tail, 0))
         self._extents = unpack_index(index, places, size)

@@ -898,6 +898,15 @@ def test_a_cache_whose_names_are_damaged_is_mended(started: tuple[Path, Path]) -
     whole(cache)
 
 
+def test_a_cache_that_lost_its_manifest_is_said_to_be_one(started: tuple[Path, Path]) -> None:
+    source, cache = started
+    (cache / "zarr.json").unlink()
+    before = stamps(cache)
+    with pytest.raises(NotACacheError, match=r"zarr\.json is gone.*delete the folder"):
+        build0(source, cache)
+    assert stamps(cache) == before
+
+
 def test_a_file_is_no_target(tmp_path: Path) -> None:
     source = folders(tmp_path / "s", {"a": 2})
     (tmp_path / "file").write_text("mine")

@@ -125,6 +125,13 @@ def test_2_wrong_usage(source: Path, tmp_path: Path, arguments: tuple[str, ...])
     assert not (tmp_path / "c").exists()
 
 
+def test_2_an_example_is_one_of_the_option(source: Path) -> None:
+    for option, example in (("--shape", "64,64 or"), ("--chunk", "32 or")):
+        words = ["build", str(source), "c", option, "foo"]
+        result = CliRunner().invoke(main, words, prog_name="niicache")
+        assert example in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize(
     "words", [("build",), ("build", "one"), ("nothing",), ("verify",), ("stats", "a", "b")]
 )

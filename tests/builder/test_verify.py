@@ -12,10 +12,10 @@ import pytest
 from building import build0, copy, masks, opened, same, shards, tree, vectors, voxels, write
 
 from niicache.cache import open_cache
-from niicache.errors import NotACacheError, UncommittedError
+from niicache.errors import FormatError, NotACacheError, UncommittedError
 from niicache.format.codec import crc32c
 from niicache.format.shard import index_nbytes
-from niicache_builder import verify
+from niicache_builder import stats, verify
 
 if TYPE_CHECKING:
     from niicache.errors import Problem
@@ -226,6 +226,24 @@ def test_a_manifest_that_is_not_whole(cache: Path, tmp_path: Path, how: str) -> 
         assert problem.code == "manifest-damaged"
         assert problem.path == str(cache / "zarr.json")
         assert "delete the cache and build it again" in problem.hint
+
+
+def test_a_damaged_manifest_is_told_alike_by_all_with_the_next_step(cache: Path) -> None:
+    text = (cache / "zarr.json").read_bytes()
+    for data in (text.replace(b'"cases": 7', b'"cases": 6'), text[:100], b"{}", b""):
+        (cache / "zarr.json").write_bytes(data)
+        problem = only(cache)
+        assert str(problem).count("expected") == str(problem).count("got ") == 1
+        with pytest.raises(FormatError) as caught:
+            stats(cache)
+        assert str(caught.value) == f"{problem.path}: {problem.got}; {problem.hint}"
+        assert "Error" not in problem.got
+
+
+def test_a_cache_of_another_version_is_not_to_be_deleted_at_once(cache: Path) -> None:
+    text = (cache / "zarr.json").read_text()
+    (cache / "zarr.json").write_text(text.replace('"format_version": 1', '"format_version": 2'))
+    assert only(cache).hint.startswith("install a newer niicache")
 
 
 def test_a_manifest_elsewhere(cache: Path, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_a_broken_shard_breaks_its_cases_and_names_them(copy_of, request, kind, 
         if after is None:
             assert problem.got == "No such file or directory"
         elif after != before:
-            assert problem.got == f"a shard of {after} bytes, expected {before}"
+            assert problem.got == f"a shard of {after} bytes in place of {before}"
         else:
             assert problem.got == "the crc32c of the shard index does not hold"
     assert not broken_cases(path, "coronal")

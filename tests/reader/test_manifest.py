@@ -229,7 +229,7 @@ def test_a_sealed_root_that_makes_no_sense_is_a_format_error(small, field, value
 def test_a_sealed_root_that_lacks_a_field_is_a_format_error(small, field):
     attribute = small.to_json()
     del attribute[field]
-    with pytest.raises(FormatError, match=f"not the root of a niicache cache: KeyError.*{field}"):
+    with pytest.raises(FormatError, match=f"not the root of a niicache cache: no member.*{field}"):
         unpack_root(sealed(attribute))
 
 

@@ -47,7 +47,7 @@ def test_every_flipped_bit_is_found():
 @pytest.mark.parametrize("change", [-68, -1, 1, 16])
 def test_an_index_of_another_length_is_refused(change):
     data = pack_index([(0, 10)], 4)
-    with pytest.raises(ChunkError, match=f"{len(data) + change} bytes, expected {len(data)}"):
+    with pytest.raises(ChunkError, match=f"{len(data) + change} bytes in place of {len(data)}"):
         unpack_index((data + bytes(16))[: len(data) + change], 4, 1000)
 
 

@@ -6,6 +6,8 @@ import re
 
 import click
 
+_EXAMPLES = {"shape": "64,64 or 128,128,64", "chunk": "32 or 1,64,64,64"}
+
 
 def sizes(
     context: click.Context, option: click.Parameter, value: str | None
@@ -20,6 +22,8 @@ def sizes(
     parts = [part.strip() for part in re.split(r"[,x]", value)]
     if not all(part.isdecimal() for part in parts):
         raise click.BadParameter(
-            f"got {value!r}, expected whole numbers such as 64,64 or 128,128,64", context, option
+            f"got {value!r}, expected whole numbers such as {_EXAMPLES[str(option.name)]}",
+            context,
+            option,
         )
     return tuple(map(int, parts))

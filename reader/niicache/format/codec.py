@@ -86,7 +86,7 @@ def decode(data: bytes, codec: Blosc | None, out: np.ndarray, *, crc: int | None
     if len(data) <= CRC_BYTES or crc32c(data) != RESIDUE:
         raise ChunkError(f"{len(data)} bytes whose crc32c does not hold")
     if crc is not None and stored_crc(data) != crc:
-        raise ChunkError(f"another chunk: crc32c {stored_crc(data):08x}, expected {crc:08x}")
+        raise ChunkError(f"another chunk: crc32c {stored_crc(data):08x} in place of {crc:08x}")
     payload = memoryview(data)[:-CRC_BYTES]
     flat = out.reshape(-1).view(np.uint8)
     if codec is None:
@@ -108,8 +108,8 @@ def _check_blosc_header(payload: memoryview, decoded: int) -> None:
     nbytes, _, cbytes = np.frombuffer(payload[4:BLOSC_HEADER_BYTES], "<u4").tolist()
     if nbytes != decoded or cbytes != len(payload):
         raise ChunkError(
-            f"blosc header of {nbytes} decoded and {cbytes} stored bytes, "
-            f"expected {decoded} and {len(payload)}"
+            f"blosc header of {nbytes} decoded and {cbytes} stored bytes "
+            f"in place of {decoded} and {len(payload)}"
         )
 
 

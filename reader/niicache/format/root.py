@@ -14,7 +14,10 @@ from niicache.errors import FormatError
 from niicache.format.manifest import Manifest, canonical, from_json
 from niicache.format.names import ATTRIBUTE, FORMAT_VERSION
 
-_UNKNOWN = "this file is not the root of a niicache cache"
+_UNKNOWN = "a file that is not the root of a niicache cache"
+_UNSEALED = "a manifest whose digest does not hold"
+_REBUILD = "delete the cache and build it again from its sources"
+_ELSEWHERE = f"name another folder; if a cache was here, {_REBUILD}"
 
 
 def pack_root(document: dict[str, Any], manifest: Manifest) -> bytes:
@@ -38,15 +41,18 @@ def unpack_root(data: bytes) -> Manifest:
     """
     try:
         whole = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{_UNKNOWN}: no JSON text ({error})", _ELSEWHERE) from error
+    try:
         attribute = whole["attributes"][ATTRIBUTE]
         version = attribute["format_version"]
         digest = attribute["digest"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FormatError(f"{_UNKNOWN}: {error!r}") from error
+    except (KeyError, TypeError) as error:
+        raise FormatError(f"{_UNKNOWN}: {_said(error)}", _ELSEWHERE) from error
     if version != FORMAT_VERSION:
         raise FormatError(
-            f"format version {version!r}, this niicache reads {FORMAT_VERSION}; "
-            "install a newer niicache, or build the cache again"
+            f"format version {version!r}, this niicache reads {FORMAT_VERSION}",
+            "install a newer niicache, or build the cache again",
         )
     attribute["digest"] = ""
     try:
@@ -54,14 +60,18 @@ def unpack_root(data: bytes) -> Manifest:
         attribute["digest"] = digest
         text = _text(whole)
     except (ValueError, RecursionError) as error:  # one byte can make a number infinite: 1e999
-        raise FormatError(f"its digest does not hold: {error}") from error
+        raise FormatError(f"{_UNSEALED}: {error}", _REBUILD) from error
     if digest != sealed or text != data:
-        raise FormatError(f"its digest does not hold: got {sealed[:16]}, expected {digest!s:.16}")
+        raise FormatError(f"{_UNSEALED}: {sealed[:16]} in place of {digest!s:.16}", _REBUILD)
     del attribute["digest"]
     try:
         return from_json(attribute)
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{_UNKNOWN}: {error!r}") from error
+        raise FormatError(f"{_UNKNOWN}: {_said(error)}", _REBUILD) from error
+
+
+def _said(error: Exception) -> str:
+    return f"no member {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _text(whole: dict[str, Any]) -> bytes:

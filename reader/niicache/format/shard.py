@@ -47,7 +47,7 @@ def unpack_index(data: bytes, chunks: int, file_size: int) -> np.ndarray:
         ChunkError: The crc32c does not hold, or a chunk lies outside the file.
     """
     if len(data) != index_nbytes(chunks):
-        raise ChunkError(f"a shard index of {len(data)} bytes, expected {index_nbytes(chunks)}")
+        raise ChunkError(f"a shard index of {len(data)} bytes in place of {index_nbytes(chunks)}")
     body = data[:-CRC_BYTES]
     if crc32c(body) != int.from_bytes(data[-CRC_BYTES:], "little"):
         raise ChunkError("the crc32c of the shard index does not hold")
