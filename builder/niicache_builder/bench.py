@@ -69,8 +69,12 @@ def bench(cache: str | Path, *, batch_size: int = 32, seconds: float = 1.0) -> B
         CacheError: The cache cannot be read.
         DamageError: Chunks are damaged.
     """
-    if not 0 < seconds < float("inf"):
-        raise OptionError(f"seconds: got {seconds!r}, expected a number above 0")
+    rules = [
+        (f"batch_size: got {batch_size!r}, expected a whole number above 0", batch_size > 0),
+        (f"seconds: got {seconds!r}, expected a number above 0", 0 < seconds < float("inf")),
+    ]
+    if wrong := [text for text, right in rules if not right]:
+        raise OptionError("\n".join(wrong))
     opened = open_cache(cache)
     decoded = decoded_bytes(opened)
     sampler = make_sampler(opened, batch_size, DEFAULT_MIX)

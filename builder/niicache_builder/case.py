@@ -79,7 +79,8 @@ def _read(
     try:
         voxels = read_voxels(full)
         _check_unchanged(voxels.header, header)
-        return voxels, converted(real_voxels(voxels.data, header), dtype)
+        real = real_voxels(voxels.data, header)
+        return voxels, converted(real, dtype, label=path != case.files.image)
     except NiftiError as error:
         problem = error.problem(str(full), case.files.class_name, case.files.name)
     except PrepareError as error:

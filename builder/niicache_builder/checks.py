@@ -42,12 +42,18 @@ def check_cases(
         label_kind: What the labels are.
         shape: The padded spatial shape that the user asked for, or None.
     """
-    usual = _usual(_channels(case.image, spatial_dims) for case in cases)
-    usual_label = _usual(_label_size(case, spatial_dims, label_kind) for case in cases)
+    flat = _usual("images", (_is_flat(case.image, spatial_dims) for case in cases))
+    usual = _usual("images", (_channels(case.image, spatial_dims) for case in cases))
+    sizes = (_label_size(case, spatial_dims, label_kind) for case in cases)
+    usual_label = _usual("labels", sizes)
     problems: list[Problem] = []
     for case in cases:
         image = split_axes(case.image.shape, spatial_dims)
-        found = [_check_image(image, case, usual, spatial_dims), _check_fit(image, shape)]
+        found = [
+            _check_image(image, case, usual, spatial_dims),
+            _check_flat(case, flat, spatial_dims),
+            _check_fit(image, shape),
+        ]
         if label_kind == "mask":
             found += [_check_mask_shape(case, spatial_dims), _check_grid(case, spatial_dims)]
         if label_kind != "folder":
@@ -71,9 +77,22 @@ Finding = tuple[str, bool, str, str, str]
 """Code, whether it is about the image (else the label), got, expected, hint."""
 
 
-def _usual(values: Iterable[int | None]) -> int | None:
+Usual = tuple[int | None, str]
+"""What most files have, and where they do, in words for the user."""
+
+
+def _usual(what: str, values: Iterable[int | None]) -> Usual:
     counts = Counter(value for value in values if value is not None)
-    return min(counts, key=lambda value: (-counts[value], value)) if counts else None
+    if not counts:
+        return None, ""
+    first = min(counts, key=lambda value: (-counts[value], value))
+    if 2 * counts[first] > counts.total():
+        return first, f"as in most {what}"
+    return first, f"as in {counts[first]:,} of {counts.total():,} {what}"
+
+
+def _is_flat(header: Header, spatial_dims: int) -> bool:
+    return len(header.shape) < spatial_dims
 
 
 def _channels(header: Header, spatial_dims: int) -> int | None:
@@ -90,7 +109,7 @@ def _label_size(case: CaseScan, spatial_dims: int, kind: LabelKind) -> int | Non
 
 
 def _check_image(
-    axes: tuple[Shape, int] | None, case: CaseScan, usual: int | None, spatial_dims: int
+    axes: tuple[Shape, int] | None, case: CaseScan, usual: Usual, spatial_dims: int
 ) -> Finding | None:
     if axes is None:
         return (
@@ -100,15 +119,29 @@ def _check_image(
             f"{spatial_dims} spatial axes and at most one of channels",
             "give --spatial-dims, or take one frame of the series",
         )
-    if axes[1] != usual:
+    if axes[1] != usual[0]:
         return (
             "channels-differ",
             True,
             f"{axes[1]} channels (shape {case.image.shape})",
-            f"{usual}, as in most images",
+            f"{usual[0]}, {usual[1]}",
             "convert the image, or leave it out with --on-error skip",
         )
     return None
+
+
+def _check_flat(case: CaseScan, usual: Usual, spatial_dims: int) -> Finding | None:
+    flat = _is_flat(case.image, spatial_dims)
+    if flat == usual[0]:
+        return None
+    names = (f"at least {spatial_dims} axes", f"fewer than {spatial_dims}")
+    return (
+        "dimensions-differ",
+        True,
+        f"{len(case.image.shape)} axes (shape {case.image.shape})",
+        f"{names[bool(usual[0])]}, {usual[1]}",
+        "leave it out with --on-error skip; write a volume of one slice with an axis of length 1",
+    )
 
 
 def _check_fit(axes: tuple[Shape, int] | None, shape: Shape | None) -> Finding | None:
@@ -165,7 +198,7 @@ def _corners_apart(one: Header, other: Header, spatial: Shape) -> float:
 
 
 def _check_label(
-    case: CaseScan, spatial_dims: int, kind: LabelKind, usual: int | None
+    case: CaseScan, spatial_dims: int, kind: LabelKind, usual: Usual
 ) -> Finding | None:
     if case.label is None:
         return (
@@ -178,13 +211,13 @@ def _check_label(
     if kind == "mask" and _check_mask_shape(case, spatial_dims) is not None:
         return None
     size = _label_size(case, spatial_dims, kind)
-    if size == usual:
+    if size == usual[0]:
         return None
     what = "entries" if kind == "vector" else "channels"
     return (
         "label-size-differs",
         False,
         f"{size} {what} (shape {case.label.shape})",
-        f"{usual}, as in most labels",
+        f"{usual[0]}, {usual[1]}",
         f"give every label the same number of {what}, or tell what they are with --labels",
     )

@@ -54,8 +54,13 @@ def real_voxels(raw: np.ndarray, header: Header) -> np.ndarray:
     return scaled
 
 
-def converted(voxels: np.ndarray, dtype: str) -> np.ndarray:
+def converted(voxels: np.ndarray, dtype: str, *, label: bool = False) -> np.ndarray:
     """Return voxels as another dtype.
+
+    Args:
+        voxels: Any shape.
+        dtype: numpy name.
+        label: Whether they are those of a label; decides what a refusal advises.
 
     Raises:
         PrepareError: An integer dtype does not hold every one of them exactly, or a float dtype
@@ -77,12 +82,13 @@ def converted(voxels: np.ndarray, dtype: str) -> np.ndarray:
         return result
     wider = "float64" if target.kind == "f" else "float32"
     finite = voxels[np.isfinite(voxels)]
-    reach = f"from {finite.min():g} to {finite.max():g}" if finite.size else "that are not finite"
+    # Every digit: the last one may be the one that is lost.
+    reach = f"from {finite.min()!s} to {finite.max()!s}" if finite.size else "that are not finite"
     raise PrepareError(
         "dtype-loses",
         f"values {reach} stored as {voxels.dtype}",
         f"values that {dtype} {held}",
-        f"of an image: give --dtype {wider}; of a label: store all labels in one integer type",
+        "store all labels in one integer type" if label else f"give --dtype {wider}",
     )
 
 

@@ -84,6 +84,11 @@ def test_no_time_is_refused(vector_cache, seconds):
         bench(vector_cache, seconds=seconds)
 
 
+def test_all_that_is_wrong_is_said_at_once(vector_cache):
+    with pytest.raises(OptionError, match=r"batch_size: got -3.*\nseconds: got -1"):
+        bench(vector_cache, batch_size=-3, seconds=-1)
+
+
 def test_the_command_prints_a_table_or_json(vector_cache):
     words = ["bench", str(vector_cache), "--batch-size", "8", "--seconds", "0.01"]
     said = CliRunner().invoke(main, words)

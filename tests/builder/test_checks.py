@@ -148,3 +148,24 @@ def test_a_turn_is_felt_at_the_far_corner() -> None:
 def test_the_few_are_wrong_not_the_many(order: list[str], odd: set[str]) -> None:
     cases = [case(n, header((5, 4, 3, 2 if n in odd else 1)), mask()) for n in order]
     assert {p.case for p in check(*cases)} == odd
+
+
+def test_a_plane_among_volumes_is_not_padded_to_one() -> None:
+    volumes = [case(name, header((5, 4, 3))) for name in "ab"]
+    slice_, plane = case("slice", header((5, 4, 1))), case("plane", header((5, 4)))
+    assert check(*volumes, slice_, kind="folder") == ()
+    (problem,) = check(*volumes, slice_, plane, kind="folder")
+    assert (problem.code, problem.case) == ("dimensions-differ", "plane")
+    assert problem.got == "2 axes (shape (5, 4))"
+    assert problem.expected == "at least 3 axes, as in most images"
+    (problem,) = check(volumes[0], plane, kind="folder")
+    assert (problem.case, problem.expected) == ("plane", "at least 3 axes, as in 1 of 2 images")
+    (problem,) = check(volumes[0], plane, case("other", header((5, 4))), kind="folder")
+    assert (problem.case, problem.expected) == ("a", "fewer than 3, as in most images")
+
+
+def test_half_of_the_images_are_not_called_most() -> None:
+    (problem,) = check(
+        case("x", header((5, 4, 3, 2))), case("y", header((5, 4, 3, 3))), kind="folder"
+    )
+    assert (problem.case, problem.expected) == ("y", "2, as in 1 of 2 images")

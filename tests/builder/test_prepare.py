@@ -152,11 +152,15 @@ def test_a_refusal_says_values_and_what_to_do() -> None:
         converted(np.array([-3.0, 0.25, 700.0]), "uint8")
     problem = error.value.problem("a/b.nii", "class", "case")
     assert str(problem) == (
-        "a/b.nii: [dtype-loses] got values from -3 to 700 stored as float64, expected values that "
-        "uint8 holds exactly; of an image: give --dtype float32; of a label: store all labels in "
-        "one integer type"
+        "a/b.nii: [dtype-loses] got values from -3.0 to 700.0 stored as float64, expected values "
+        "that uint8 holds exactly; give --dtype float32"
     )
     assert (problem.class_name, problem.case) == ("class", "case")
+    with pytest.raises(PrepareError) as error:
+        converted(np.array([2**24 + 1], "int32"), "float32", label=True)
+    said = str(error.value.problem("p", "c", "n"))
+    assert "from 16777217 to 16777217" in said
+    assert said.endswith("; store all labels in one integer type")
 
 
 @given(
