@@ -42,6 +42,7 @@ class Layout:
         cases: Every complete case, sorted by class and name.
         problems: Everything that is wrong with the layout.
         notes: What is not wrong but worth a line (symlinks followed, files ignored).
+        table: Name of the CSV file in the root that lists the cases, or "".
     """
 
     name: str
@@ -51,3 +52,4 @@ class Layout:
     cases: tuple[CaseFiles, ...]
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    table: str = ""

@@ -9,7 +9,7 @@ import numpy as np
 from niicache.format.names import IMAGE, LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from niicache.format.manifest import ArrayLayout, Recipe
     from niicache_builder.nifti import Header
@@ -32,6 +32,17 @@ def disk_bytes(unit: Unit, recipe: Recipe) -> int:
         sources = sum(_source_bytes(case, recipe) for case in unit.slots if case)
         stored = min(stored, 2 * sources)
     return stored + UNIT_SPARE
+
+
+def decoded_bytes(slots: Iterable[int], recipe: Recipe) -> int:
+    """Return the memory that all chunks take when they are decoded, as readers keep them.
+
+    Args:
+        slots: How many each class has.
+        recipe: How voxels become bytes.
+    """
+    layouts = [recipe.image] if recipe.label is None else [recipe.image, recipe.label]
+    return sum(_stored_bytes(layout, count) for count in slots for layout in layouts)
 
 
 def worker_bytes(cases: Sequence[CaseScan], recipe: Recipe) -> int:

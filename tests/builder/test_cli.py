@@ -30,10 +30,13 @@ from click.testing import CliRunner, Result
 import niicache_builder
 from niicache import __version__
 from niicache.cache import open_cache
+from niicache_builder import BuildOptions, plan_build
 from niicache_builder.cli.bar import Bar
 from niicache_builder.cli.main import build_cache, main
 from niicache_builder.cli.progress import Heartbeat, watch
 from niicache_builder.lock import hold
+from niicache_builder.measure import decoded_bytes
+from niicache_builder.report.plan import plan_json
 
 
 def call(*arguments: str | Path) -> Result:
@@ -338,6 +341,20 @@ def test_dry_run_writes_nothing(source: Path, built: Path, tmp_path: Path) -> No
     assert "to write 2 of 2 shards" in result.stdout
     assert "to write 0 of 2 shards" in call("build", source, built, "--dry-run").stdout
     assert stamps(tmp_path) == before
+
+
+def test_a_plan_says_what_a_reader_may_keep_in_memory(source: Path, tmp_path: Path) -> None:
+    for name, options in {"c": {}, "d": {"chunk": (1, 2, 2, 2)}, "e": {"chunk": (2,)}}.items():
+        plan = plan_build(source, tmp_path / name, BuildOptions(**options))
+        build0(source, tmp_path / name, **options)
+        assert plan_json(plan)["decoded_bytes"] == decoded_bytes(open_cache(tmp_path / name))
+
+
+def test_a_plan_names_the_table_that_it_is_made_from(source: Path, tmp_path: Path) -> None:
+    table = source / "cases.csv"
+    table.write_text("class,image,label\na,a/images/case000.nii.gz,a/labels/case000.nii.gz\n")
+    result = call("build", table, tmp_path / "c", "--dry-run")
+    assert f"source   {table}: table layout" in result.stdout
 
 
 def test_the_alias(source: Path, tmp_path: Path) -> None:

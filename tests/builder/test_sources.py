@@ -462,7 +462,8 @@ def test_a_relative_source_is_named_as_typed(
     [
         ("class,image", "class, image: without label"),
         ("class;image;label", "class;image;label: without class, image, label"),
-        ("", "(none): without class, image, label"),
+        ("Data/A.nii,Mask/A.nii", "columns Data/A.nii, Mask/A.nii: without class"),
+        ("", "an empty file"),
         ("class,image,label,image", "image twice"),
     ],
 )
@@ -470,6 +471,17 @@ def test_csv_columns(tmp_path: Path, header: str, said: str) -> None:
     problem = only(find_cases(table(tmp_path, header, "")), "csv-columns")
     assert said in problem.got
     assert "class, image, label" in problem.expected
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_csv_with_another_separator(tmp_path: Path, mark: str, name: str) -> None:
+    source = table(tmp_path, mark.join(("class", "image", "label")), mark.join("abc"))
+    assert name in only(find_cases(source), "csv-columns").hint
+
+
+def test_csv_empty(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("")
+    assert find_cases(tmp_path / "t.csv").reason == "a CSV file without a line"
 
 
 def test_csv_syntax(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from niicache_builder.report.units import counted, in_bytes
+from niicache_builder.room import decoded_bytes
 
 if TYPE_CHECKING:
     from niicache.format.manifest import ArrayLayout
@@ -16,10 +17,10 @@ SCHEMA = "niicache.plan/1"
 
 def plan_text(plan: Plan) -> str:
     """Return the plan as lines: what, and why."""
-    recipe, why = plan.recipe, plan.decisions
+    recipe, why, layout = plan.recipe, plan.decisions, plan.scan.layout
     todo = len(plan.todo)
     lines = [
-        f"source   {plan.scan.layout.root}: {plan.scan.layout.name} layout",
+        f"source   {layout.root / layout.table}: {layout.name} layout",
         f"axes     {why.spatial_dims}",
         f"labels   {why.label_kind}",
         f"shape    {recipe.image.shape}, channel last ({why.shape})",
@@ -38,7 +39,7 @@ def plan_text(plan: Plan) -> str:
     lines += [
         f"to write {todo:,} of {counted(len(plan.units), 'shard')}",
         f"on disk  at most about {in_bytes(plan.disk_bytes)} more",
-        f"decoded  {in_bytes(sum(unit.nbytes for unit in plan.units))} in memory",
+        f"decoded  {in_bytes(_decoded(plan))} in memory",
         f"building about {in_bytes(plan.worker_bytes)} of memory a worker",
     ]
     if plan.skipped:
@@ -61,11 +62,15 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "shards": len(plan.units),
         "shards_to_write": len(plan.todo),
         "disk_bytes": plan.disk_bytes,
-        "decoded_bytes": sum(unit.nbytes for unit in plan.units),
+        "decoded_bytes": _decoded(plan),
         "worker_bytes": plan.worker_bytes,
         "problems": [problem.to_json() for problem in plan.problems],
         "notes": list(plan.scan.layout.notes),
     }
+
+
+def _decoded(plan: Plan) -> int:
+    return decoded_bytes(map(len, plan.slots.values()), plan.recipe)
 
 
 def _layout_text(layout: ArrayLayout) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("class", "image", "label")
 COLUMNS = (*REQUIRED, "group")
+_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _FORM = "comma-separated columns class, image, label and perhaps group"
 
 
@@ -71,21 +72,30 @@ def read_rows(source: Path) -> Rows:
     if trouble:
         return Rows(problems=trouble)
     filled = [(line, row) for line, row in lines if any(row)]
-    columns = tuple(column.lower() for column in filled[0][1]) if filled else ()
-    missing = _check_columns(source, columns)
+    first = filled[0][1] if filled else []
+    columns = tuple(column.lower() for column in first)
+    missing = _check_columns(source, first)
     if missing:
         return Rows(columns=columns, problems=missing)
     return _judge(source, columns, filled[1:])
 
 
-def _check_columns(source: Path, columns: Sequence[str]) -> tuple[Problem, ...]:
+def _check_columns(source: Path, first: Sequence[str]) -> tuple[Problem, ...]:
+    """Return what is wrong with the first line, in the letters of the user."""
+    columns = [column.lower() for column in first]
     lacking = [name for name in REQUIRED if name not in columns]
     double = [name for name in COLUMNS if columns.count(name) > 1]
     if not lacking and not double:
         return ()
-    got = f"columns {', '.join(columns) or '(none)'}"
+    if not first:
+        hint = "name the columns in the first line, and give a row a case"
+        return (_problem("csv-columns", source, "an empty file", _FORM, hint),)
+    got = f"columns {', '.join(first)}"
     what = f"without {', '.join(lacking)}" if lacking else f"{', '.join(double)} twice"
     hint = "name the columns in the first line, separated by commas"
+    others = [name for mark, name in _SEPARATORS.items() if len(first) == 1 and mark in first[0]]
+    if others:
+        hint = f"save it with commas between the fields, here they are {others[0]}"
     return (_problem("csv-columns", source, f"{got}: {what}", _FORM, hint),)
 
 

@@ -42,6 +42,7 @@ def read(source: Path) -> Layout:
         name=NAME,
         reason=_reason(table.columns, len(table.rows), classes, cases),
         root=source.parent,
+        table=source.name,
         classes=tuple(name for name in classes if name not in unusable),
         cases=cases,
         problems=(*problems, *twice),
@@ -130,6 +131,8 @@ def _reason(
     columns: Sequence[str], rows: int, classes: Sequence[str], cases: Sequence[CaseFiles]
 ) -> str:
     known = ", ".join(name for name in COLUMNS if name in columns)
+    if not columns:
+        return "a CSV file without a line"
     labelled = any(case.label for case in cases)
     tail = "" if labelled or not cases else "; no row has a label, so the class is the label"
     return f"a CSV file with {many(rows, 'row')}, columns {known}, {len(classes):,} classes{tail}"
