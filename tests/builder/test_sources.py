@@ -479,9 +479,12 @@ def test_csv_with_another_separator(tmp_path: Path, mark: str, name: str) -> Non
     assert name in only(find_cases(source), "csv-columns").hint
 
 
-def test_csv_empty(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("")
-    assert find_cases(tmp_path / "t.csv").reason == "a CSV file without a line"
+@pytest.mark.parametrize("text", ["", "A/1.nii,B/1.nii\n", "class;image;label\n"])
+def test_csv_without_a_known_column(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    layout = find_cases(tmp_path / "t.csv")
+    assert layout.reason == "a CSV file with none of the columns class, image, label, group"
+    assert layout.notes == ()
 
 
 def test_csv_syntax(tmp_path: Path) -> None:

@@ -131,8 +131,8 @@ def _reason(
     columns: Sequence[str], rows: int, classes: Sequence[str], cases: Sequence[CaseFiles]
 ) -> str:
     known = ", ".join(name for name in COLUMNS if name in columns)
-    if not columns:
-        return "a CSV file without a line"
+    if not known:
+        return f"a CSV file with none of the columns {', '.join(COLUMNS)}"
     labelled = any(case.label for case in cases)
     tail = "" if labelled or not cases else "; no row has a label, so the class is the label"
     return f"a CSV file with {many(rows, 'row')}, columns {known}, {len(classes):,} classes{tail}"
@@ -141,7 +141,7 @@ def _reason(
 def _notes(source: Path, columns: Sequence[str], cases: Iterable[CaseFiles]) -> tuple[str, ...]:
     notes = []
     extra = [name for name in columns if name not in COLUMNS]
-    if extra:
+    if 0 < len(extra) < len(columns):
         notes.append(f"columns ignored: {len(extra)}, the first is {extra[0]!r}")
     paths = [source.parent / path for case in cases for path in (case.image, case.label) if path]
     links = [path for path in paths if path.is_symlink()]
