@@ -35,7 +35,8 @@ def open_cache(path: str | Path) -> Cache:
         if (root / WORK).is_dir():
             raise UncommittedError(
                 f"{path}: a build was begun here and not finished; "
-                "run the same `niicache build` command again, it goes on where it stopped"
+                "run the same `niicache build` command again, it goes on where it stopped; "
+                "if it failed, once what it complained of is mended"
             ) from error
         got = "a file" if root.exists() else "no such folder"
         raise NotACacheError(
