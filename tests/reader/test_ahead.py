@@ -209,3 +209,19 @@ def test_a_result_is_gone_when_the_caller_has_the_next(threads):
         assert n == 0 or soon(lambda before=n - 1: refs[before]() is None)
     del batch
     assert soon(lambda: not any(ref() for ref in refs.values()))
+
+
+@THREADS
+def test_a_result_that_the_caller_let_go_is_gone_while_the_next_is_made(threads):
+    refs = {}
+
+    def make(n):
+        if n:
+            assert soon(lambda: 0 in refs and refs[0]() is None)
+        batch = Batch()
+        refs[n] = weakref.ref(batch)
+        return batch
+
+    loop = ahead(make, range(2), threads=threads)
+    next(loop)
+    assert next(loop) is refs[1]()

@@ -9,11 +9,12 @@ import pytest
 from helpers import run_python
 
 FORKS = '''
-import gc, json, os, pickle, sys, threading
+import gc, json, os, pickle, signal, sys, threading
 from multiprocessing import get_context
 
 sys.path.insert(0, sys.argv[2])
 from niicache import BalancedSequence, OrderedSequence, open_cache
+from niicache.hot import SHARED
 from test_sequence import digest, digests
 
 cache = open_cache(sys.argv[1])
@@ -21,9 +22,10 @@ said = {}
 
 
 def forked(make):
-    """Return what a child says, or the kind and the message of its error."""
+    """Return what a child says, or the kind and the message of its error, or None."""
     ours, theirs = os.pipe()
     if not os.fork():
+        signal.alarm(30)  # or it might wait for ever
         try:
             answer = make()
         except BaseException as error:
@@ -34,7 +36,7 @@ def forked(make):
     with os.fdopen(ours) as answer:
         text = answer.read()
     os.wait()
-    return json.loads(text)
+    return json.loads(text or "null")
 
 
 def looped(sequence):
@@ -76,6 +78,10 @@ idle.start()
 said["an idle thread"] = forked(lambda: digests(sequence))
 gate.set()
 
+# Nor is one that had the lock of what is kept, though in the child nobody gives it back.
+with SHARED._lock:
+    said["a lock is held"] = forked(lambda: digests(sequence))
+
 with get_context("spawn").Pool(1) as pool:
     loop = iter(sequence)
     next(loop)
@@ -95,7 +101,7 @@ def said(vector_cache):
 SOUND = [
     *("before any batch", "before any batch, by threads", "no thread left", "looped here"),
     *("loop over", "child of a child", "parent goes on", "loop over again", "loop left"),
-    *("an idle thread", "spawned"),
+    *("an idle thread", "a lock is held", "spawned"),
 ]
 
 
