@@ -138,6 +138,21 @@ def test_generators_that_are_asked_otherwise_are_given_up(seeds, draws, batches)
     assert begun.seeds_after(0) == seeds
 
 
+@given(SEEDS.filter(bool), st.integers(0, 9), st.integers(0, 9), st.integers(1, 99), st.data())
+def test_what_was_learned_of_generators_is_not_learned_anew(seeds, draws, other, batches, data):
+    """Were it, each look would fit what it sees, and nothing would ever be out of step."""
+    begun = replace(RECORD_OF_ONE, seeds=seeds)
+    record = begun.following(asked(seeds, [draws] * len(seeds), 1), 1)
+    assert record.draws == (draws,) * len(seeds)
+    now = asked(seeds, [other] * len(seeds), batches)
+    assert record.following(now, batches) == (record if other == draws else RECORD_OF_ONE)
+    which = data.draw(st.integers(0, len(seeds) - 1))
+    reseeded = list(asked(seeds, [draws] * len(seeds), batches))
+    reseeded[which] = replace(reseeded[which], seed=(reseeded[which].seed + 1) % WORD)
+    for one in (record, begun):
+        assert one.following(tuple(reseeded), batches) == RECORD_OF_ONE
+
+
 def test_the_record_on_disk_is_the_last_one_written(tmp_path):
     folder = open_run(tmp_path / "a" / "run")
     assert read_record(folder) is None

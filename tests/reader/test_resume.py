@@ -297,6 +297,29 @@ def test_a_keras_that_would_train_past_the_end_of_a_shorter_epoch_is_refused(
     assert int(model.optimizer.iterations.numpy()) == 4 * 4
 
 
+@pytest.mark.parametrize("steady", [True, False])
+def test_generators_are_looked_at_again_when_an_epoch_ends(
+    vector_cache, make_model, tmp_path, steady
+):
+    class Ask(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            del logs
+            if epoch == 1 and not steady:
+                dropout(np.ones((1, 4)), training=True)
+
+    dropout = keras.layers.Dropout(0.5, seed=1)
+    model, sequence = make_model(), sequence_of(vector_cache)
+    model.add(dropout)
+    resume = sequence.resume(tmp_path)
+    options = {"shuffle": False, "verbose": 0}
+    model.fit(sequence, epochs=1, callbacks=[resume], **options)
+    first = read_record(tmp_path)
+    assert first.draws == (1,)
+    model.fit(sequence, epochs=2, callbacks=[resume, Ask()], **options)
+    record = read_record(tmp_path)
+    assert (record.seeds, record.draws) == ((first.seeds, (1,)) if steady else ((), ()))
+
+
 def test_batches_that_a_loss_scale_passes_over_are_counted_too(vector_cache, make_model, tmp_path):
     model = make_model(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()))
     sequence, seen = sequence_of(vector_cache), Losses()
