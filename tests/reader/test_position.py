@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from niicache.errors import OptionError
 from niicache.position import WORD, Position, Record, Seed, Skip, differences, record_from_json
-from niicache.runs import RECORD, open_run, read_record, write_record
 
 WHOLE = st.integers(0, 2**40)
 SKIPS = st.builds(
@@ -151,34 +150,3 @@ def test_what_was_learned_of_generators_is_not_learned_anew(seeds, draws, other,
     reseeded[which] = replace(reseeded[which], seed=(reseeded[which].seed + 1) % WORD)
     for one in (record, begun):
         assert one.following(tuple(reseeded), batches) == RECORD_OF_ONE
-
-
-def test_the_record_on_disk_is_the_last_one_written(tmp_path):
-    folder = open_run(tmp_path / "a" / "run")
-    assert read_record(folder) is None
-    for count in range(3):
-        write_record(folder, replace(RECORD_OF_ONE, count=count))
-    assert read_record(folder) == replace(RECORD_OF_ONE, count=2)
-    assert [file.name for file in folder.iterdir()] == [RECORD]
-
-
-def test_a_record_that_was_torn_at_any_byte_is_refused(tmp_path):
-    write_record(tmp_path, RECORD_OF_ONE)
-    whole = (tmp_path / RECORD).read_bytes()
-    for size in range(len(whole)):
-        (tmp_path / RECORD).write_bytes(whole[:size])
-        with pytest.raises(OptionError, match="delete the file to begin the run anew"):
-            read_record(tmp_path)
-
-
-@pytest.mark.parametrize("foreign", [b"[]", b"3", b"null", b'{"epoch": 3}', b"\xff\xfe", b"{}" * 9])
-def test_a_foreign_file_is_refused(tmp_path, foreign):
-    (tmp_path / RECORD).write_bytes(foreign)
-    with pytest.raises(OptionError, match="expected the record of a run"):
-        read_record(tmp_path)
-
-
-def test_a_run_that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "run").write_text("")
-    with pytest.raises(OptionError, match=r"run: got .*, expected a folder"):
-        open_run(tmp_path / "run")
