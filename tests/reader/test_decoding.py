@@ -9,11 +9,12 @@ import types
 import numpy as np
 import pytest
 
-from niicache import decoding
+from niicache import decoding, open_cache
 from niicache import hot as hot_module
 from niicache.claims import Wanted
 from niicache.decoding import Decoder
 from niicache.hot import HotChunks
+from niicache.kernels import read_chunks
 
 NBYTES = 10
 
@@ -104,3 +105,24 @@ def test_scratch_holds_what_it_is_asked_for():
     for nbytes in (1, 2**20 + 1, 2**22, 10):
         assert decoder.scratch(nbytes).nbytes >= max(nbytes, 2**20)
         assert decoder.scratch(nbytes).dtype == np.uint8
+
+
+def test_every_shard_stays_open_until_all_chunks_are_read(sharded_cache, monkeypatch):
+    """Its number would be the next shard's, and chunks would be looked for in that one."""
+    reader = open_cache(sharded_cache)["axial"].image
+    reader._shards._limit = 1
+    looks = []
+
+    def look(table, scratch, **options):
+        sound = read_chunks(table, scratch, **options)
+        looks.append((len(set(table[:, 0].tolist())), sound.all()))
+        return sound
+
+    monkeypatch.setattr(decoding, "read_chunks", look)
+    got = {}
+    chunks = [(reader, number) for number in range(len(reader))]
+    Decoder(HotChunks()).decode(
+        chunks, [1] * len(chunks), {}, lambda found: got.update(dict.fromkeys(found))
+    )
+    assert len(got) == len(chunks)
+    assert looks == [(5, True)]
