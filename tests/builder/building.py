@@ -201,9 +201,13 @@ def scanned(*cases: CaseScan, problems: tuple[Any, ...] = ()) -> Scan:
 
 
 def environment() -> dict[str, str]:
-    """Return an environment in which a new process finds both packages."""
+    """Return an environment in which a new process finds both packages, and buffers its output.
+
+    Without a buffer nothing is left to be written at exit, and what happens then is not seen.
+    """
     paths = [str(ROOT / "reader"), str(ROOT / "builder")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def command(*arguments: str | Path, before: str = "") -> list[str]:
