@@ -13,10 +13,10 @@ from niicache_builder.measure import (
     Stage,
     decoded_bytes,
     make_sampler,
+    memory_for_windows,
     time_copy,
     time_rate,
     time_stages,
-    window_bytes,
 )
 from niicache_builder.options import default_workers
 
@@ -80,7 +80,7 @@ def bench(cache: str | Path, *, batch_size: int = 32, seconds: float = 1.0) -> B
     sampler = make_sampler(opened, batch_size, DEFAULT_MIX)
     # What is read from files gets the memory of its window; a full shuffle that of the widest.
     widest = max(n for n in MIXES if n != "all")
-    window = {n: window_bytes(opened, widest if n == "all" else n) for n in MIXES}
+    window = {n: memory_for_windows(opened, widest if n == "all" else n) for n in MIXES}
     fastest = [
         time_rate(opened, batch_size, n, DEFAULT_MIX, window[DEFAULT_MIX], seconds)
         for n in sorted({1, 2, default_workers()})

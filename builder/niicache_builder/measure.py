@@ -68,8 +68,8 @@ def make_sampler(cache: Cache, batch_size: int, mix: int | Literal["all"]) -> Sa
     return Sampler(class_rows(cache), batch_size, mix=mix)
 
 
-def window_bytes(cache: Cache, mix: int) -> int:
-    """Return the bytes of the chunks of a window of every class, with two more for its edges."""
+def memory_for_windows(cache: Cache, mix: int) -> int:
+    """Return the bytes that let every class keep its window: two chunks more, for its edges."""
     readers = [one for view in cache for one in (view.image, view.label) if one is not None]
     return sum(min(len(one), (mix + 2) * one.layout.blocks) * one.nbytes for one in readers)
 

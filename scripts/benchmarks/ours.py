@@ -24,8 +24,11 @@ MIX = 4  # chunks in a window: the default of BalancedSequence
 PLENTY = 1 << 32  # bytes; more than any workload here decodes to
 
 
-def window_bytes(cache: Cache) -> int:
-    """Return what the decoded chunks of one window of each class take, images and labels."""
+def bare_window_bytes(cache: Cache) -> int:
+    """Return what the decoded chunks of one window of each class take, images and labels.
+
+    The two chunks more at its edges that ``niicache bench`` allows for are not in it.
+    """
     recipe = cache.manifest.recipe
     layouts = [recipe.image] if recipe.label is None else [recipe.image, recipe.label]
     chunks = sum(int(np.prod(one.chunk)) * np.dtype(one.dtype).itemsize for one in layouts)
@@ -113,7 +116,7 @@ class LaterEpochs(FirstEpoch):
     def open(self, number: int, epochs: int) -> Iterator[Batch]:
         """Read an epoch, then return the batches of those that follow."""
         self.close()
-        memory = window_bytes(open_cache(self.path)) if self.windows else PLENTY
+        memory = bare_window_bytes(open_cache(self.path)) if self.windows else PLENTY
         self.sequence = self.make(number, memory=memory)
         for _ in self.sequence.batches(0):
             pass

@@ -11,7 +11,7 @@ from synthetic import write_cases
 from benchmarks.cases import Cases
 from benchmarks.cold import Cold, drop_pages, resident
 from benchmarks.command import build_cache
-from benchmarks.ours import BaselineWay, FirstEpoch, LaterEpochs, window_bytes
+from benchmarks.ours import BaselineWay, FirstEpoch, LaterEpochs, bare_window_bytes
 from benchmarks.peers.grain_records import GrainRecords
 from benchmarks.peers.monai_cache import MonaiCache
 from benchmarks.peers.nnunet_blosc2 import NnunetBlosc2
@@ -148,7 +148,7 @@ def run(folder: Path, options: Options) -> Table:
 def remarks(cases: Cases) -> tuple[str, ...]:
     """Return what belongs beside the rows of niicache."""
     mixing = BalancedSequence(cases.cache, cases.batch_size).mixing
-    window = window_bytes(open_cache(cases.cache))
+    window = bare_window_bytes(open_cache(cases.cache))
     decoded = sum(images.nbytes for images in cases.images)
     memory = (
         f"windows only: memory={window / 1e6:.1f} MB of decoded chunks, for one window of each "

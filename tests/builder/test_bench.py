@@ -11,7 +11,7 @@ from niicache import open_cache
 from niicache.errors import NotACacheError, OptionError
 from niicache_builder.bench import advise, bench
 from niicache_builder.cli.main import main
-from niicache_builder.measure import Rate, Stage, decoded_bytes, window_bytes
+from niicache_builder.measure import Rate, Stage, decoded_bytes, memory_for_windows
 
 
 @pytest.mark.parametrize("kind", ["vector", "mask", "folder", "volume"])
@@ -62,7 +62,7 @@ def test_a_window_of_a_volume_has_all_of_its_blocks(volume_cache):
     layout = cache["healthy"].image.layout
     assert (layout.chunk[0], layout.blocks > 1) == (1, True)
     assert max(len(view) for view in cache) == 3  # mix 1, and two more for the edges
-    assert window_bytes(cache, 1) == decoded_bytes(cache)
+    assert memory_for_windows(cache, 1) == decoded_bytes(cache)
 
 
 def test_better_mixing_is_advised_where_it_costs_little():
@@ -74,8 +74,12 @@ def test_better_mixing_is_advised_where_it_costs_little():
 
 def test_a_window_is_no_more_than_there_is(vector_cache):
     cache = open_cache(vector_cache)
-    assert window_bytes(cache, 1) < window_bytes(cache, 4) <= window_bytes(cache, 1000)
-    assert window_bytes(cache, 1000) == decoded_bytes(cache)
+    assert (
+        memory_for_windows(cache, 1)
+        < memory_for_windows(cache, 4)
+        <= memory_for_windows(cache, 1000)
+    )
+    assert memory_for_windows(cache, 1000) == decoded_bytes(cache)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.ours import FirstEpoch, window_bytes
+from benchmarks.ours import FirstEpoch, bare_window_bytes
 from benchmarks.way import Way
 from niicache import open_cache
 
@@ -74,7 +74,7 @@ class TensorStore(Way):
         self.cases = cases
         self.ours = FirstEpoch("order")
         self.ours.prepare(cases, folder)
-        self.window = window_bytes(open_cache(cases.cache))
+        self.window = bare_window_bytes(open_cache(cases.cache))
 
     def open(self, number: int, epochs: int) -> Iterator[Batch]:
         """Open the arrays, fill the pool if it holds everything, and return the batches."""
