@@ -94,12 +94,7 @@ def assemble(
     small |= {README: README_TEXT.encode(), CACHEDIR_TAG: CACHEDIR_SIGNATURE.encode()}
     if skipped:
         small[SKIPPED] = skipped_csv(skipped)
-    shards = {
-        shard_path(unit.class_name, array, unit.index, len(layout.chunk)): (unit, result, array)
-        for one in classes
-        for unit, result in one.units
-        for array, layout in layouts_of(recipe).items()
-    }
+    shards = _shards(classes, recipe)
     files = {path: entry_of(data) for path, data in small.items()}
     files |= {path: result.files[array] for path, (_, result, array) in shards.items()}
     staged = {
@@ -117,6 +112,16 @@ def assemble(
     )
     waiting = {path: file for path, file in staged.items() if file.exists()}
     return Contents(manifest=manifest, document=document, small=small, staged=waiting)
+
+
+def _shards(classes: Iterable[_Class], recipe: Recipe) -> dict[str, tuple[Unit, UnitResult, str]]:
+    """Return path to unit, result and array of every shard of the cache to be."""
+    return {
+        shard_path(unit.class_name, array, unit.index, len(layout.chunk)): (unit, result, array)
+        for one in classes
+        for unit, result in one.units
+        for array, layout in layouts_of(recipe).items()
+    }
 
 
 def _classes(plan: Plan, results: Mapping[str, UnitResult], old: Cache | None) -> list[_Class]:

@@ -26,6 +26,8 @@ CODECS: Final[dict[CodecName, Blosc | None]] = {
 zstd gets less than 1 % smaller and encodes half as fast.
 """
 
+SIZES: Final = "positive whole numbers"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
@@ -60,8 +62,8 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         wrong = [
-            f"{name}: got {value!r}, expected {expected}"
-            for name, value, expected, right in self._rules()
+            f"{name}: got {getattr(self, name)!r}, expected {expected}"
+            for name, expected, right in self._rules()
             if not right
         ]
         if wrong:
@@ -72,53 +74,38 @@ class BuildOptions:
                 # Plain numbers, because the recipe is written as JSON and numpy's are none.
                 object.__setattr__(self, name, tuple(map(int, sizes)))
 
-    def _rules(self) -> list[tuple[str, object, str, bool]]:
-        def one_of(name: str, allowed: tuple[str, ...]) -> tuple[str, object, str, bool]:
-            value = getattr(self, name)
-            return name, value, f"one of {', '.join(allowed)}", value in allowed
+    def _rules(self) -> list[tuple[str, str, bool]]:
+        """Return the name of an option, what is expected of it, and whether it is so."""
 
-        sizes = "positive whole numbers"
+        def one_of(name: str, allowed: tuple[str, ...]) -> tuple[str, str, bool]:
+            return name, f"one of {', '.join(allowed)}", getattr(self, name) in allowed
+
+        shape, chunk = self.shape, self.chunk
         dims = (self.spatial_dims,) if self.spatial_dims in {2, 3} else (2, 3)
+        axes = f"{' or '.join(map(str, dims))} numbers, one a spatial axis"
+        blocks = "one number (cases), or cases and every spatial axis; with spatial axes, 1 case"
+        makes = f"no value beside pad_mode {self.pad_mode!r}, which makes its own"
         return [
-            ("shape", self.shape, sizes, self.shape is None or _positive(self.shape)),
-            (
-                "shape",
-                self.shape,
-                f"{' or '.join(map(str, dims))} numbers, one a spatial axis",
-                self.shape is None or len(self.shape) in dims,
-            ),
+            ("shape", SIZES, shape is None or _positive(shape)),
+            ("shape", axes, shape is None or len(shape) in dims),
             (
                 "spatial_dims",
-                self.spatial_dims,
                 "2 (channels are the third axis) or 3",
                 self.spatial_dims in {None, 2, 3},
             ),
             one_of("dtype", ("auto", *DTYPES)),
             one_of("codec", tuple(CODECS)),
-            ("chunk", self.chunk, sizes, self.chunk is None or _positive(self.chunk)),
+            ("chunk", SIZES, chunk is None or _positive(chunk)),
             (
                 "chunk",
-                self.chunk,
-                "one number (cases), or cases and every spatial axis; with spatial axes, 1 case",
-                not self.chunk
-                or len(self.chunk) == 1
-                or (self.chunk[0] == 1 and len(self.chunk) - 1 in dims),
+                blocks,
+                not chunk or len(chunk) == 1 or (chunk[0] == 1 and len(chunk) - 1 in dims),
             ),
             one_of("labels", ("auto", *get_args(LabelKind))),
-            ("pad_value", self.pad_value, "a finite number", math.isfinite(self.pad_value)),
-            (
-                "pad_value",
-                self.pad_value,
-                f"no value beside pad_mode {self.pad_mode!r}, which makes its own",
-                not self.pad_value or self.pad_mode == "constant",
-            ),
+            ("pad_value", "a finite number", math.isfinite(self.pad_value)),
+            ("pad_value", makes, not self.pad_value or self.pad_mode == "constant"),
             one_of("pad_mode", get_args(PadMode)),
-            (
-                "workers",
-                self.workers,
-                "0 (this process) or more",
-                self.workers is None or self.workers >= 0,
-            ),
+            ("workers", "0 (this process) or more", self.workers is None or self.workers >= 0),
             one_of("on_error", get_args(OnError)),
         ]
 

@@ -21,6 +21,7 @@ from niicache_builder.codecs import codec_reason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from niicache.format.manifest import ArrayLayout
     from niicache.format.names import LabelKind
     from niicache_builder.options import BuildOptions
     from niicache_builder.scan import CaseScan
@@ -55,34 +56,7 @@ def make_recipe(
     Raises:
         OptionError: An option does not go with these cases.
     """
-    axes = [split_axes(case.image.shape, dims[0]) or ((), 0) for case in cases]
-    spatial = padded_shape(shape for shape, _ in axes) if options.shape is None else options.shape
-    images = [case.image for case in cases]
-    dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
-    if options.chunk is not None and len(options.chunk) not in {1, dims[0] + 1}:
-        raise OptionError(
-            f"chunk: got {options.chunk}, expected one number of cases, or 1 and the block of all "
-            f"{dims[0]} spatial axes"
-        )
-    image = plan_layout(
-        dtype=dtype,
-        shape=(*spatial, axes[0][1]),
-        fill=options.pad_value,
-        codec=options.codec,
-        chunk=options.chunk,
-    )
-    label = None
-    labels = [case.label for case in cases if case.label is not None]
-    if kind[0] != "folder":
-        if kind[0] == "mask":
-            shape = (*spatial, (split_axes(labels[0].shape, dims[0]) or ((), 1))[1])
-            chunk = options.chunk
-        else:
-            shape, chunk = (math.prod(labels[0].shape),), None
-        label = plan_layout(
-            dtype=stored_dtype(labels), shape=shape, fill=0, codec=options.codec, chunk=chunk
-        )
-        image, label = same_shards(image, label)
+    image, label = _layouts(cases, options, dims[0], kind[0])
     recipe = Recipe(
         spatial_dims=dims[0],
         label_kind=kind[0],
@@ -98,6 +72,40 @@ def make_recipe(
         chunk=chunk_reason(image, options.chunk),
         codec=codec_reason(options.codec, image, label),
     )
+
+
+def _layouts(
+    cases: Sequence[CaseScan], options: BuildOptions, dims: int, kind: LabelKind
+) -> tuple[ArrayLayout, ArrayLayout | None]:
+    """Return the layouts of images and labels."""
+    axes = [split_axes(case.image.shape, dims) or ((), 0) for case in cases]
+    spatial = padded_shape(shape for shape, _ in axes) if options.shape is None else options.shape
+    images = [case.image for case in cases]
+    dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
+    if options.chunk is not None and len(options.chunk) not in {1, dims + 1}:
+        raise OptionError(
+            f"chunk: got {options.chunk}, expected one number of cases, or 1 and the block of all "
+            f"{dims} spatial axes"
+        )
+    image = plan_layout(
+        dtype=dtype,
+        shape=(*spatial, axes[0][1]),
+        fill=options.pad_value,
+        codec=options.codec,
+        chunk=options.chunk,
+    )
+    if kind == "folder":
+        return image, None
+    labels = [case.label for case in cases if case.label is not None]
+    if kind == "mask":
+        shape = (*spatial, (split_axes(labels[0].shape, dims) or ((), 1))[1])
+        chunk = options.chunk
+    else:
+        shape, chunk = (math.prod(labels[0].shape),), None
+    label = plan_layout(
+        dtype=stored_dtype(labels), shape=shape, fill=0, codec=options.codec, chunk=chunk
+    )
+    return same_shards(image, label)
 
 
 def _dtype_reason(cases: Sequence[CaseScan]) -> str:

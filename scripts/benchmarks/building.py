@@ -20,7 +20,7 @@ from benchmarks.small import COUNTS, SHAPE
 from benchmarks.table import Table, make_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from benchmarks.options import Options
 
@@ -63,12 +63,7 @@ def run(folder: Path, options: Options) -> Table:
         KINDS[0]: ways(small, target, (*SHAPE, 3), options.threads, *shape),
         KINDS[1]: ways(volumes, target, VOLUME, options.threads, "--labels", "folder"),
     }
-    figures: dict[str, list[float]] = {}
-    for _ in range(options.rounds):
-        for kind, programs_of in programs.items():
-            for way, program in programs_of.items():
-                figures.setdefault(f"{kind}: {way}", []).append(_seconds(program))
-                shutil.rmtree(target, ignore_errors=True)
+    figures = _by_turns(programs, target, options.rounds)
     rows = [
         row
         for kind in KINDS
@@ -94,6 +89,19 @@ def run(folder: Path, options: Options) -> Table:
             "decoded voxels: " + ", ".join(f"{way} {speed}" for way, speed in speeds.items()),
         ),
     )
+
+
+def _by_turns(
+    programs: Mapping[str, Mapping[str, Callable[[], object]]], target: Path, rounds: int
+) -> dict[str, list[float]]:
+    """Return the seconds of each program in each round, by ``kind: way``."""
+    figures: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for kind, programs_of in programs.items():
+            for way, program in programs_of.items():
+                figures.setdefault(f"{kind}: {way}", []).append(_seconds(program))
+                shutil.rmtree(target, ignore_errors=True)
+    return figures
 
 
 def _seconds(program: Callable[[], object]) -> float:
