@@ -1,0 +1,101 @@
+"""What every transform is: parameters drawn from a generator, then applied."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from niicache.errors import OptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of the case that a sample comes from, and cannot be seen in its voxels.
+
+    Attributes:
+        spacing: Distance of neighbouring voxels in mm, one number a spatial axis.
+        mean: Mean of the voxels of the whole case.
+        std: Their standard deviation.
+        minimum: The lowest of them.
+        maximum: The highest.
+    """
+
+    spacing: tuple[float, ...] | None = None
+    mean: float | None = None
+    std: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Transform(ABC):
+    """Changes a sample in a way that is drawn anew each time. Immutable and thread-safe.
+
+    Images are ``(*spatial, channel)`` with 2 or 3 spatial axes. A label is a mask ``(*spatial,
+    channel)`` of an integer dtype on the image's grid, or a vector, which passes through.
+    """
+
+    @abstractmethod
+    def draw(
+        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None = None
+    ) -> Any:
+        """Decide what to do.
+
+        Args:
+            rng: Generator of this sample. Nothing else is random.
+            shape: Of the image, ``(*spatial, channel)``.
+            facts: Of the case, for the few transforms that ask for them.
+
+        Returns:
+            Parameters for :meth:`apply`; None if this time it does nothing.
+
+        Raises:
+            OptionError: The options do not fit images of this shape, or a fact is missing.
+        """
+
+    @abstractmethod
+    def apply(
+        self, image: np.ndarray, label: np.ndarray, params: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Do it: the same parameters give the same result, bit for bit.
+
+        Args:
+            image: ``(*spatial, channel)``. It may be changed in place.
+            label: Mask or vector.
+            params: What :meth:`draw` returned for the shape of this image.
+
+        Returns:
+            Image and label, new arrays or those that were given.
+        """
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        label: np.ndarray,
+        rng: np.random.Generator,
+        facts: Facts | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw and apply, so that a transform fits ``BalancedSequence(transform=)``."""
+        return self.apply(image, label, self.draw(rng, image.shape, facts))
+
+    def _set(self, name: str, value: object) -> None:
+        """Replace an option of a frozen dataclass by its checked form."""
+        object.__setattr__(self, name, value)
+
+
+def spatial_count(name: str, shape: tuple[int, ...]) -> int:
+    """Return how many spatial axes an image has.
+
+    Raises:
+        OptionError: Neither 2 nor 3.
+    """
+    count = len(shape) - 1
+    if count not in {2, 3}:
+        raise OptionError(
+            f"{name}: got an image of shape {shape}, expected (*spatial, channel) with 2 or 3 "
+            "spatial axes; give one sample without its batch axis, and with its channel axis"
+        )
+    return count
