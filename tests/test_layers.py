@@ -25,7 +25,8 @@ OWNERS = {
         # resume is a callback, made where a Sequence asks for it; balanced names its type
         "keras": "sequence|resume|balanced",
         "llvmlite": "native",
-        "numba": "kernels",
+        # the loops of the reader, and those of the transforms of intensity
+        "numba": r"kernels|augment\.(compiled|intensity_kernels)",
         "numcodecs": r"format\.codec",
         "zarr": "tables",
     },

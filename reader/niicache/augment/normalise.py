@@ -1,0 +1,127 @@
+"""Scales of intensity: by a case's statistics, by a window, by fixed numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from niicache.augment import checks, intensity_kernels
+from niicache.augment.intensity import Intensity, on_image
+from niicache.errors import OptionError
+from niicache.options import check_one_of
+
+if TYPE_CHECKING:
+    from niicache.augment.transform import Facts
+
+TINY = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZScore(Intensity):
+    """Does (voxels - mean) / standard deviation.
+
+    Attributes:
+        of: Whose mean and deviation: the whole "case"'s, from its facts, or the "image"'s that is
+            given, all channels and padding included.
+        p: Probability to do anything.
+    """
+
+    of: Literal["case", "image"] = "case"
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_one_of("ZScore.of", self.of, ("case", "image"))
+        self._set("p", checks.probability("ZScore.p", self.p))
+
+    def _drawn(
+        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
+    ) -> tuple[float, float] | Literal["image"]:
+        del rng, shape
+        if self.of == "image":
+            return "image"
+        if facts is None or facts.mean is None or facts.std is None:
+            raise OptionError(
+                f"ZScore.of: got 'case' and facts {facts}, expected mean and std of the case; "
+                "call the transform with facts=Facts(mean=..., std=...), or take of='image'"
+            )
+        return float(facts.mean), float(facts.std)
+
+    def _change(self, image: np.ndarray, params: tuple[float, float] | Literal["image"]) -> None:
+        def scale(voxels: np.ndarray) -> None:
+            if isinstance(params, str):
+                *_, mean, std = intensity_kernels.stats(voxels)
+            else:
+                mean, std = params
+            _linear(voxels, 1 / max(std, TINY), -mean / max(std, TINY))
+
+        on_image(image, scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window(Intensity):
+    """Cuts voxels to a window, as of Hounsfield units, and scales it to 0 to 1.
+
+    Attributes:
+        low: Lower end, in the units of the voxels.
+        high: Upper end.
+        p: Probability to do anything.
+    """
+
+    low: float
+    high: float
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        low, high = checks.number("Window.low", self.low), checks.number("Window.high", self.high)
+        if low >= high:
+            raise OptionError(f"Window.high: got {high!r}, expected more than low, {low!r}")
+        self._set("low", low)
+        self._set("high", high)
+        self._set("p", checks.probability("Window.p", self.p))
+
+    def _drawn(
+        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
+    ) -> tuple[float, float]:
+        del rng, shape, facts
+        return 1 / (self.high - self.low), -self.low / (self.high - self.low)
+
+    def _change(self, image: np.ndarray, params: tuple[float, float]) -> None:
+        on_image(image, lambda voxels: _linear(voxels, *params, 0.0, 1.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescale(Intensity):
+    """Does voxels * scale + offset.
+
+    Attributes:
+        scale: Factor.
+        offset: Added after.
+        p: Probability to do anything.
+    """
+
+    scale: float = 1.0
+    offset: float = 0.0
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "offset"):
+            self._set(name, checks.number(f"Rescale.{name}", getattr(self, name)))
+        self._set("p", checks.probability("Rescale.p", self.p))
+
+    def _drawn(
+        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
+    ) -> tuple[float, float]:
+        del rng, shape, facts
+        return self.scale, self.offset
+
+    def _change(self, image: np.ndarray, params: tuple[float, float]) -> None:
+        on_image(image, lambda voxels: _linear(voxels, *params))
+
+
+def _linear(
+    voxels: np.ndarray, scale: float, offset: float, low: float = -np.inf, high: float = np.inf
+) -> None:
+    real = voxels.dtype.type
+    intensity_kernels.linear(voxels, real(scale), real(offset), real(low), real(high))
