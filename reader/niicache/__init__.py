@@ -3,6 +3,7 @@
     open_cache        a cache that ``niicache build`` wrote
     BalancedSequence  a Keras Sequence over it, for training
     OrderedSequence   a Keras Sequence of every case once, for evaluation
+    augment           transforms, for ``BalancedSequence(transform=)``
     errors            everything that is raised on purpose
 
 Names are loaded when first used, so that ``import niicache`` costs nothing.
@@ -16,6 +17,7 @@ from niicache import errors
 from niicache._version import __version__
 
 if TYPE_CHECKING:
+    from niicache import augment
     from niicache.balanced import BalancedSequence
     from niicache.cache import Cache, open_cache
     from niicache.ordered import OrderedSequence
@@ -28,6 +30,7 @@ __all__ = [
     "OrderedSequence",
     "Sample",
     "__version__",
+    "augment",
     "errors",
     "open_cache",
 ]
@@ -44,10 +47,12 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "augment":
+        return import_module("niicache.augment")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
