@@ -46,8 +46,8 @@ class Affine(Spatial):
     All values of a range are equally likely.
 
     Attributes:
-        rotation: Degrees. In 2D one range, turning axis 0 towards axis 1; in 3D one about each
-            axis, or one range that each of the three angles is drawn from.
+        rotation: Degrees that the source turns, so what is seen turns back. In 2D one range, from
+            axis 0 towards axis 1; in 3D one about each axis, or one that all three are drawn from.
         shift: How far the source lies away: the content moves the other way.
         shift_unit: Of ``shift``: "voxels", a "fraction" of the length of each axis, or "mm".
         shear: Degrees by which each axis leans along the next, the last along the first.

@@ -55,7 +55,7 @@ class Gamma(Intensity):
         flat, real = voxels.reshape(-1), voxels.dtype.type
         low, high, mean, std = intensity_kernels.stats(flat)
         span = high - low
-        if not 0 < span < np.inf:  # flat, or with NaN or infinity in it: there is no scale
+        if not (0 < span < np.inf and np.isfinite(mean)):  # flat, or not all of it is numbers
             return
         start, rise = (high, -span) if self.inverted else (low, span)
         change = (real(start), real(1 / rise), real(gammas[channel]), real(rise), real(start))

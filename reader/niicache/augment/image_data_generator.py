@@ -29,6 +29,7 @@ def image_data_generator(
     featurewise_std_normalization: bool = False,
     samplewise_std_normalization: bool = False,
     zca_whitening: bool = False,
+    zca_epsilon: float = 1e-6,
     rotation_range: float = 0,
     width_shift_range: float | Sequence[float] = 0.0,
     height_shift_range: float | Sequence[float] = 0.0,
@@ -45,6 +46,7 @@ def image_data_generator(
     data_format: str | None = None,
     validation_split: float = 0.0,
     interpolation_order: int = 1,
+    dtype: str | None = None,
     fill_label: int = 0,
 ) -> Compose:
     """Return the transform of ``keras.src.legacy.preprocessing.image.ImageDataGenerator``.
@@ -60,6 +62,7 @@ def image_data_generator(
         featurewise_std_normalization: Refused as above.
         samplewise_std_normalization: Divide by their standard deviation too.
         zca_whitening: Refused as above.
+        zca_epsilon: Part of that.
         rotation_range: Degrees, from minus to plus.
         width_shift_range: Pixels or a fraction; see :class:`KerasAffine`.
         height_shift_range: The same for the height.
@@ -76,6 +79,7 @@ def image_data_generator(
         data_format: "channels_last" or None; niicache has no other.
         validation_split: 0; give validation a cache and a Sequence of its own.
         interpolation_order: 1.
+        dtype: None or "float32"; the Sequence says what images are.
         fill_label: Fills masks where ``fill_mode`` is "constant".
 
     Raises:
@@ -96,7 +100,9 @@ def image_data_generator(
             "zca_whitening": (zca_whitening, (False,)),
             "data_format": (data_format, (None, "channels_last")),
             "validation_split": (validation_split, (0,)),
+            "zca_epsilon": (zca_epsilon, (1e-6,)),
             "interpolation_order": (interpolation_order, (1,)),
+            "dtype": (dtype, (None, "float32")),
         }
     )
     affine = KerasAffine(
@@ -127,6 +133,8 @@ _INSTEAD = {
     "zca_whitening": "whiten in a layer of the model that is adapted to the training data",
     "data_format": 'leave it out: images are "channels_last"',
     "validation_split": "build a cache of the validation cases and give it a Sequence",
+    "zca_epsilon": "leave it out with zca_whitening",
+    "dtype": "give dtype to the Sequence",
     "interpolation_order": "leave it out: images are interpolated linearly, order 1",
 }
 

@@ -1,0 +1,81 @@
+"""The check of a transform finds what breaks the rules."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+
+from niicache import augment
+from niicache.augment import check
+from niicache.errors import OptionError
+
+IMAGE, LABEL = np.ones((16, 16, 1), "float32"), np.zeros(2)
+
+
+def sleeps(image, label, _rng):
+    time.sleep(0.004)
+    return image, label
+
+
+def test_a_transform_of_ours_keeps_the_rules():
+    found = check(augment.medical(), IMAGE, LABEL, repeats=5)
+    assert found.deterministic
+    assert found.keeps_global_state
+    assert found.milliseconds > 0
+    assert "the same again from the same generator, leaves the global" in repr(found)
+    assert (IMAGE == 1).all()
+    with pytest.raises(FrozenInstanceError):
+        found.speedup = 2
+
+
+def test_it_says_how_long_a_sample_takes_and_whether_a_second_thread_helps():
+    found = check(sleeps, IMAGE, LABEL)
+    assert found.milliseconds >= 4
+    assert found.speedup > 1.3
+    assert "two threads help (x " in repr(found)
+
+
+@pytest.mark.parametrize("state", [random.random, np.random.random])
+def test_it_finds_a_transform_that_draws_from_global_state(state):
+    def noisy(image, label, _rng):
+        return image + state(), label
+
+    found = check(noisy, IMAGE, LABEL, repeats=3)
+    assert not found.deterministic
+    assert not found.keeps_global_state
+    assert "NOT the same again" in repr(found)
+    assert "CHANGES the global random state" in repr(found)
+
+
+def test_it_finds_a_transform_that_counts_its_calls():
+    calls = []
+
+    def counting(image, label, _rng):
+        calls.append(1)
+        return image, label + len(calls)
+
+    found = check(counting, IMAGE, LABEL, repeats=3)
+    assert not found.deterministic
+    assert found.keeps_global_state
+
+
+def test_each_sample_has_a_generator_of_its_own():
+    words = []
+
+    def draws(image, label, rng):
+        words.append(rng.random())
+        return image, label
+
+    check(draws, IMAGE, LABEL, repeats=4)
+    assert len(set(words)) == 4
+
+
+def test_it_refuses_what_it_cannot_run():
+    with pytest.raises(OptionError, match="transform: got 3"):
+        check(3, IMAGE, LABEL)
+    with pytest.raises(OptionError, match="repeats: got 0"):
+        check(sleeps, IMAGE, LABEL, repeats=0)

@@ -1,0 +1,219 @@
+"""Several transforms as one resampling: numpy's own indexing and scipy are the judges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from judges import judged, places
+
+from niicache import augment
+from niicache.augment import (
+    Affine,
+    Brightness,
+    CenterCrop,
+    Compose,
+    Elastic,
+    Flip,
+    Lambda,
+    MixUp,
+    RandomCrop,
+    Rescale,
+    Rotate90,
+)
+from niicache.augment.plan import Fill
+from niicache.errors import OptionError
+
+SHAPES = [(9, 9, 2), (7, 7, 7, 1)]
+MODES = ["constant", "nearest", "reflect", "wrap"]
+
+
+def sample(shape, seed=0):
+    rng = np.random.default_rng(seed)
+    image = rng.normal(size=shape).astype("float32")
+    return image, rng.integers(0, 4, (*shape[:-1], 1)).astype("uint8")
+
+
+def turned(image, one, params):
+    """Return what numpy makes of a transform that is index arithmetic."""
+    if params is None:
+        return image
+    if isinstance(one, Flip):
+        return np.flip(image, params)
+    if isinstance(one, Rotate90):
+        return np.rot90(image, params, one.axes)
+    box = tuple(slice(first, first + one.size) for first in params)
+    return image[box]
+
+
+exact = st.one_of(
+    st.builds(Flip, axes=st.sampled_from([None, (0,), (1, 0)])),
+    st.builds(Rotate90, axes=st.sampled_from([(0, 1), (1, 0)])),
+    st.builds(RandomCrop, size=st.integers(4, 5)),
+    st.builds(CenterCrop, size=st.integers(4, 5)),
+)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(chain=st.lists(exact, min_size=1, max_size=5), seed=st.integers(0, 2**32))
+def test_mirrors_turns_and_crops_are_index_arithmetic_however_they_are_composed(shape, chain, seed):
+    chain.sort(key=lambda one: -getattr(one, "size", 9))
+    image, mask = sample(shape)
+    image[0, 0] = np.nan
+    chained = Compose(*chain)
+    params = chained.draw(np.random.default_rng(seed), shape)
+    made, label = chained.apply(image, mask, params)
+    for one, drawn in zip(chain, params, strict=True):
+        image, mask = turned(image, one, drawn), turned(mask, one, drawn)
+    np.testing.assert_array_equal(made, image)
+    np.testing.assert_array_equal(label, mask)
+    assert made.dtype == "float32"
+    assert label.dtype == "uint8"
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32), mode=st.sampled_from(MODES))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_moves_voxels_is_one_resampling_along_the_chain_of_places(shape, mode, seed):
+    rng, outside = np.random.default_rng(seed), {"fill_mode": mode, "fill": -3, "fill_label": 7}
+    chain = [
+        Affine(rotation=40, shift=2, **outside),
+        RandomCrop(size=5),
+        Flip(),
+        Affine(zoom=(0.6, 1.5), shear=10, **outside),
+        Elastic(magnitude=2, p=1.0, **outside),
+    ]
+    image, mask = sample(shape, seed)
+    params = Compose(*chain).draw(rng, shape)
+    made, label = Compose(*chain).apply(image, mask, params)
+    # from the last to the first: where does each voxel of the output come from?
+    spatial = (5,) * (len(shape) - 1)
+    at = places(np.eye(len(spatial), len(spatial) + 1), spatial, params[-1])
+    shapes = [shape, shape, (*spatial, shape[-1]), (*spatial, shape[-1])]
+    for one, drawn, before in list(zip(chain, params, shapes, strict=False))[::-1]:
+        if drawn is not None:
+            matrix = one.matrix(drawn, before)
+            at = np.tensordot(matrix[:, :-1], at, 1) + matrix[:, -1].reshape(
+                -1, *[1] * len(spatial)
+            )
+    from scipy.ndimage import map_coordinates
+
+    for channel in range(shape[-1]):
+        judge = map_coordinates(image[..., channel].astype(float), at, order=1, mode=mode, cval=-3)
+        # a place on the very border may fall to either side of it
+        off = ~np.isclose(made[..., channel], judge, rtol=0, atol=1e-3)
+        assert off.mean() < 0.02
+    judge = map_coordinates(mask[..., 0], at, order=0, mode=mode, cval=7)
+    assert (label[..., 0] != judge).mean() < 0.02
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 2**32),
+    mode=st.sampled_from(MODES),
+    labels=st.sets(st.integers(0, 255), min_size=1, max_size=4),
+)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_mask_never_gets_a_label_that_it_had_not(shape, mode, labels, seed):
+    image, _ = sample(shape)
+    rng = np.random.default_rng(seed)
+    mask = rng.choice(sorted(labels), (*shape[:-1], 1)).astype("uint8")
+    outside = {"fill_mode": mode, "fill_label": 200}
+    every = Compose(
+        Affine(rotation=90, zoom=(0.5, 2), shear=20, shift=4, **outside),
+        Elastic(magnitude=4, p=1.0, **outside),
+        augment.medical(fill_mode=mode, fill_label=200).transforms[-1],
+    )
+    _, made = every(image, mask, rng)
+    assert set(np.unique(made).tolist()) <= labels | ({200} if mode == "constant" else set())
+
+
+@pytest.mark.parametrize("label", [np.arange(4.0), np.zeros(3, "uint8"), np.zeros((1,))])
+def test_vectors_and_one_hot_labels_pass_through(label):
+    image, _ = sample(SHAPES[0])
+    for one in (augment.light(), augment.medical(), Flip(p=1.0)):
+        assert one(image.copy(), label, np.random.default_rng(1))[1] is label
+
+
+def test_where_nothing_is_drawn_the_arrays_are_returned_as_they_are():
+    image, mask = sample(SHAPES[1])
+    for one in (Compose(), Compose(Affine(p=0.0), Flip(p=0.0)), Affine(), CenterCrop(size=7)):
+        made = one(image, mask, np.random.default_rng(0))
+        assert made[0] is image
+        assert made[1] is mask
+
+
+def test_image_and_mask_are_each_resampled_once(monkeypatch):
+    calls = []
+    from niicache.augment import resampling
+
+    real = resampling.resample
+    monkeypatch.setattr(
+        resampling, "resample", lambda *a, **k: (calls.append(k["order"]), real(*a, **k))
+    )
+    chain = Compose(Affine(rotation=9), Flip(p=1.0), Affine(shift=2), Elastic(p=1.0))
+    chain(*sample(SHAPES[1]), np.random.default_rng(0))
+    assert calls == ["linear", "nearest"]
+
+
+def test_intensities_follow_in_their_order_and_see_the_final_shape():
+    shapes = []
+    see = Lambda(image=lambda image: shapes.append(image.shape) or image + 1)
+    chain = Compose(see, Rescale(scale=2.0), see, CenterCrop(size=4))
+    image, mask = sample(SHAPES[0])
+    made, _ = chain(image.copy(), mask, np.random.default_rng(0))
+    assert shapes == [(4, 4, 2)] * 2
+    np.testing.assert_allclose(made, (image[2:6, 2:6] + 1) * 2 + 1, rtol=1e-6)
+    assert chain.out_shape((9, 9, 2)) == (4, 4, 2)
+
+
+def test_a_compose_in_a_compose_is_taken_apart():
+    a, b, c = Flip(), Affine(), Brightness()
+    assert Compose(Compose(a, Compose(b)), c) == Compose(a, b, c)
+    assert hash(Compose(a, b)) == hash(Compose(Compose(a), b))
+    assert Compose(a, b) != Compose(b, a)
+    with pytest.raises(AttributeError, match="immutable"):
+        Compose(a).transforms = ()
+
+
+def test_the_plan_can_be_had_without_a_voxel():
+    chain = Compose(CenterCrop(size=4), Flip(p=1.0), Affine(fill=2.0))
+    params = chain.draw(np.random.default_rng(0), (9, 9, 1))
+    plan = chain.plan(params, (9, 9, 1))
+    assert plan.matrix.tolist() == [[-1, 0, 5], [0, -1, 5]]
+    assert plan.shape == (4, 4)
+    assert plan.fill == Fill(value=2.0)
+    assert plan.displacement is None
+
+
+def test_an_image_of_integers_becomes_float32_where_it_is_interpolated():
+    image = np.arange(81, dtype="int16").reshape(9, 9, 1)
+    made, _ = Affine(shift=(1, 1))(image, np.zeros(1), np.random.default_rng(0))
+    assert made.dtype == "float32"
+    judge = judged(
+        image.astype("f4"), np.array([[1, 0, 1], [0, 1, 1.0]]), (9, 9), "linear", "constant"
+    )
+    np.testing.assert_array_equal(made, judge)
+
+
+@pytest.mark.parametrize(
+    ("transforms", "message"),
+    [
+        ([lambda *sample: sample], "Compose: got <function.*wrap a function in Lambda"),
+        ([MixUp()], "Compose: got MixUp.*use MixUp and CutMix on whole batches"),
+        ([Elastic(), Flip()], "Elastic: got Elastic and Flip, expected one.*after all other"),
+        ([Elastic(), Elastic()], "Elastic: got Elastic and Elastic"),
+        ([Affine(fill=1), Elastic()], "fill: got Fill.*expected one for all spatial transforms"),
+    ],
+)
+def test_what_cannot_be_composed_is_refused(transforms, message):
+    with pytest.raises(OptionError, match=message):
+        Compose(*transforms)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4, 4, 1)])
+def test_what_is_no_sample_is_refused(shape):
+    for one in (Affine(), Flip(), Brightness(), augment.light()):
+        with pytest.raises(OptionError, match=r"got an image of shape.*2 or 3"):
+            one.draw(np.random.default_rng(0), shape)
