@@ -74,7 +74,8 @@ def _coarsen(scales: np.ndarray, voxels: np.ndarray, channel: int) -> None:
         kept, lines = [np.zeros(1, np.intp), *kept], [_line(1, 1), *lines]
         voxels = voxels[None]
     low, high, part = (np.concatenate(parts) for parts in zip(*lines, strict=True))
-    small = np.ascontiguousarray(voxels[np.ix_(*kept)])
+    small = np.empty([len(one) for one in kept], voxels.dtype)
+    smoothing_kernels.pick(voxels, small, np.concatenate(kept))
     smoothing_kernels.enlarge(small, voxels, low, high, part.astype(voxels.dtype))
 
 

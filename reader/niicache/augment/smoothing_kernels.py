@@ -100,6 +100,24 @@ def _convolve(out: Any, wide: Any, at: Any, weights: Any) -> None:
 
 
 @compiled
+def pick(x: Any, few: Any, at: Any) -> None:
+    """Fill a volume (a, b, c) with voxels of another.
+
+    Args:
+        x: The other.
+        few: Written, of the same dtype.
+        at: (a + b + c,) intp, the voxel for each output voxel of each axis.
+    """
+    na, nb, nc = few.shape
+    last = at[na + nb :]
+    for a in range(na):
+        for b in range(nb):
+            source, target = x[at[a], at[na + b]], few[a, b]
+            for c in range(nc):
+                target[c] = source[last[c]]
+
+
+@compiled
 def enlarge(few: Any, out: Any, low: Any, high: Any, part: Any) -> None:
     """Interpolate a volume (a, b, c) to (x, y, z) linearly, axis by axis.
 

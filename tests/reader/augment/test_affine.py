@@ -61,6 +61,12 @@ def test_a_shift_moves_what_is_seen_the_other_way_and_zoom_above_one_makes_it_sm
     assert small.sum() < image.sum() / 2
 
 
+def test_the_source_shifts_and_then_turns_as_in_keras():
+    one = Affine(rotation=(90, 90), shift=((2, 2), (0, 0)), zoom=(3, 3))
+    made = one.matrix(one.draw(np.random.default_rng(0), (9, 9, 1)), (9, 9, 1))
+    np.testing.assert_allclose(made @ [4, 4, 1], [4, 6], atol=1e-12)
+
+
 def test_whole_shifts_move_every_bit():
     image = np.random.default_rng(0).normal(size=(9, 8, 7, 2)).astype("float32")
     image[3] = np.nan
