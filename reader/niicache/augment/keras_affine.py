@@ -97,15 +97,16 @@ class KerasAffine(Spatial):
     def matrix(self, params: KerasAffineParams, shape: tuple[int, ...]) -> np.ndarray:
         """Return the matrix from output pixel to source pixel, (2, 3) float64."""
         theta, shear = math.radians(params.theta), math.radians(params.shear)
-        turn = np.array([[math.cos(theta), -math.sin(theta)], [math.sin(theta), math.cos(theta)]])
-        lean = np.array([[1, -math.sin(shear)], [0, math.cos(shear)]])
-        linear = turn @ lean @ np.diag([params.zx, params.zy])
+        cos, sin = math.cos(theta), math.sin(theta)
+        lean, rest = -math.sin(shear), math.cos(shear)
+        # rotation @ shear @ zoom, in numbers: for small images numpy's calls cost more than pixels
+        xx, xy = cos * params.zx, (cos * lean - sin * rest) * params.zy
+        yx, yy = sin * params.zx, (sin * lean + cos * rest) * params.zy
         # Keras takes the middle of the rows for that of x, and then takes x for the columns.
-        middle = (np.array(shape[:2], float) - 1) / 2
-        offset = middle - linear @ middle + turn @ [params.tx, params.ty]
-        if params == KerasAffineParams(theta=0, tx=0, ty=0, shear=0, zx=1, zy=1):
-            return np.eye(2, 3)
-        return np.column_stack([linear[::-1, ::-1], offset[::-1]])
+        x, y = (shape[0] - 1) / 2, (shape[1] - 1) / 2
+        to_x = x - xx * x - xy * y + cos * params.tx - sin * params.ty
+        to_y = y - yx * x - yy * y + sin * params.tx + cos * params.ty
+        return np.array([[yy, yx, to_y], [xy, xx, to_x]])
 
     def _drawn(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None

@@ -23,9 +23,9 @@ def after(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         second: Of the other; its source is the first one's output.
     """
     count = len(first)
-    linear = first[:, :count] @ second[:, :count]
-    offset = first[:, :count] @ second[:, count] + first[:, count]
-    return np.column_stack([linear, offset])
+    both: np.ndarray = first[:, :count] @ second
+    both[:, count] += first[:, count]
+    return both
 
 
 def about_centres(

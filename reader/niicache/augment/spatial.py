@@ -15,6 +15,9 @@ from niicache.augment.warp import warp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+NOTHING = Fill()
+"""What fills where nothing outside is seen."""
+
 
 class Spatial(Transform):
     """Moves voxels: of an image linearly, of its mask to the nearest, which makes no new label.
@@ -83,18 +86,20 @@ def plan(pairs: Iterable[tuple[Spatial, Any]], shape: tuple[int, ...]) -> Plan:
         shape: Of the image, ``(*spatial, channel)``.
     """
     count = spatial_count("plan", shape)
-    matrix = np.eye(count, count + 1)
-    displacement, fill = None, Fill()
+    matrix, displacement, fill = None, None, NOTHING
     for transform, params in pairs:
         fill = transform.outside or fill
         if params is None:
             continue
-        matrix = matrices.after(matrix, transform.matrix(params, shape))
+        own = transform.matrix(params, shape)
+        matrix = own if matrix is None else matrices.after(matrix, own)
         points = transform.displacement(params)
         if points is not None:  # as the last one it lies over the output, and is turned by all
             turned = np.tensordot(matrix[:, :count], points, 1)
             displacement = np.ascontiguousarray(turned, np.float32)
         shape = transform.out_shape(shape)
+    if matrix is None:
+        matrix = np.eye(count, count + 1)
     return Plan(matrix=matrix, shape=shape[:-1], fill=fill, displacement=displacement)
 
 
