@@ -25,8 +25,9 @@ OWNERS = {
         # resume is a callback, made where a Sequence asks for it; balanced names its type
         "keras": "sequence|resume|balanced",
         "llvmlite": "native",
-        # the loops of the reader, and those of the transforms of intensity
-        "numba": r"kernels|augment\.(compiled|intensity_kernels)",
+        "llvmlite": r"native|augment\.kernels\.vectors",
+        # the loops of the reader, those of the resampling, and those of the transforms of intensity
+        "numba": r"kernels|augment\.kernels\.\w+|augment\.(compiled|intensity_kernels)",
         "numcodecs": r"format\.codec",
         "zarr": "tables",
     },

@@ -1,0 +1,125 @@
+"""Where the voxels of a block lie in the source: coordinates, indices and weights.
+
+Coordinates are float64 in three parts of a scratch, weights are floats in three, an index is int32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from niicache.augment.kernels.compiling import compiled, part
+from niicache.augment.kernels.rows import CONSTANT, fold, holds
+
+
+@compiled
+def trace(places: Any, double: Any, count: Any, first: Any, base: Any, along: Any) -> None:
+    """Write the coordinates of a block.
+
+    Args:
+        places: Address of the coordinates, written.
+        double: (0,) float64.
+        count: Voxels of the block.
+        first: Position of the first of them in its row.
+        base: Of the row, for each axis.
+        along: Step from voxel to voxel, for each axis.
+    """
+    for axis in range(3):
+        row, start, step = part(places, axis, double), base[axis], along[axis]
+        for j in range(count):
+            row[j] = start + np.float64(np.int32(first + j)) * step
+
+
+@compiled
+def enclose(places: Any, double: Any, outer: Any, count: Any, shape: Any, mode: Any) -> Any:
+    """Bring the coordinates of a block inside, and return whether ``outer`` says a thing.
+
+    Args:
+        places: Address of the coordinates, changed.
+        double: (0,) float64.
+        outer: Pointer to bytes, written where the mode is ``CONSTANT``: what was outside.
+        count: Voxels of the block.
+        shape: Of the source.
+        mode: One of the four.
+    """
+    x, y, z = part(places, 0, double), part(places, 1, double), part(places, 2, double)
+    last = (shape[0] - 1.0, shape[1] - 1.0, shape[2] - 1.0)
+    strays = False
+    for j in range(count):
+        stray = not (holds(x[j], last[0]) and holds(y[j], last[1]) and holds(z[j], last[2]))
+        outer[j] = np.uint8(stray)
+        strays |= stray
+    for axis in range(3):
+        row = part(places, axis, double)
+        for j in range(count):
+            row[j] = fold(row[j], last[axis], mode)
+    return strays and mode == CONSTANT
+
+
+@compiled
+def split(
+    places: Any,
+    double: Any,
+    index: Any,
+    weights: Any,
+    real: Any,
+    count: Any,
+    shape: Any,
+    strides: Any,
+) -> None:
+    """Write the indices and weights of a block whose coordinates are all inside.
+
+    Args:
+        places: Address of the coordinates.
+        double: (0,) float64.
+        index: Pointer to int32, written: the first of the eight voxels around each.
+        weights: Address of the weights, written: of the farther voxel along each axis, 0 to 1.
+        real: (0,) of their dtype.
+        count: Voxels of the block.
+        shape: Of the source.
+        strides: Of its axes, in voxels.
+    """
+    x, y, z = part(places, 0, double), part(places, 1, double), part(places, 2, double)
+    u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
+    top = (_top(shape[0]), _top(shape[1]), _top(shape[2]))
+    plane, row = np.int32(strides[0]), np.int32(strides[1])
+    to = real.dtype.type
+    for j in range(count):
+        i, k, m = np.int32(x[j]), np.int32(y[j]), np.int32(z[j])
+        i, k, m = min(i, top[0]), min(k, top[1]), min(m, top[2])
+        u[j], v[j], w[j] = to(x[j] - i), to(y[j] - k), to(z[j] - m)
+        index[j] = np.int32(i * plane + k * row + m)
+
+
+@compiled
+def _top(size: Any) -> Any:
+    """Return the last index that has a neighbour after it: the last coordinate weighs that one."""
+    return np.int32(max(size - 2, 0))
+
+
+@compiled
+def place(
+    index: Any,
+    weights: Any,
+    real: Any,
+    count: Any,
+    first: Any,
+    base: Any,
+    along: Any,
+    shape: Any,
+    strides: Any,
+) -> None:
+    """Do what :func:`trace` and :func:`split` do, in one loop, for a block that is all inside."""
+    u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
+    top = (_top(shape[0]), _top(shape[1]), _top(shape[2]))
+    plane, row = np.int32(strides[0]), np.int32(strides[1])
+    to = real.dtype.type
+    for j in range(count):
+        position = np.float64(np.int32(first + j))
+        x = base[0] + position * along[0]
+        y = base[1] + position * along[1]
+        z = base[2] + position * along[2]
+        i, k, m = min(np.int32(x), top[0]), min(np.int32(y), top[1]), min(np.int32(z), top[2])
+        u[j], v[j], w[j] = to(x - i), to(y - k), to(z - m)
+        index[j] = np.int32(i * plane + k * row + m)

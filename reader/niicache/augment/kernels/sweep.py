@@ -1,0 +1,158 @@
+"""The walk over the rows of an output, block by block."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from niicache.augment.kernels.blocks import enclose, place, split, trace
+from niicache.augment.kernels.compiling import BLOCK, compiled, pointer
+from niicache.augment.kernels.linear import interpolate
+from niicache.augment.kernels.nearest import copy, round_places
+from niicache.augment.kernels.rows import CONSTANT, bases, inside, is_flat
+from niicache.augment.kernels.spline import bend, flatten, taps
+
+SCRATCH_BYTES: Final = BLOCK * 8 * (3 + 3 + 3 + 8 + 1 + 1)
+"""Coordinates, weights, those of each channel, voxels, indices, what is outside."""
+
+
+@compiled
+def sweep(
+    source: Any,
+    like: Any,
+    out: Any,
+    out_like: Any,
+    cell: Any,
+    smooth: Any,
+    real: Any,
+    matrix: Any,
+    shape: Any,
+    target: Any,
+    pitch: Any,
+    mode: Any,
+    fill: Any,
+    scale: Any,
+    offset: Any,
+    control: Any,
+    scratch: Any,
+) -> None:
+    """Fill an output.
+
+    Args:
+        source: Address of (X, Y, pitch, C) voxels.
+        like: (0,) of their dtype.
+        out: Address of (x, y, z, C) values.
+        out_like: (0,) of their dtype.
+        cell: (0,) of what is loaded at once: the dtype of the source, or an unsigned type as
+            large as two voxels of one channel.
+        smooth: True interpolates; None takes the nearest voxel.
+        real: (0,) of the float type to reckon in.
+        matrix: (3, 4) float64.
+        shape: (X, Y, Z, C) of the source, at most BLOCK channels.
+        target: (x, y, z, C).
+        pitch: Voxels in memory from row to row of the source, at least 2 to interpolate.
+        mode: One of the four of ``rows``.
+        fill: Of the type of the output.
+        scale: Of the type of ``real``, or of the output where that is an integer.
+        offset: The same.
+        control: (3, *points) float; empty where nothing is bent.
+        scratch: (SCRATCH_BYTES,) uint8.
+    """
+    width = target[2] * shape[3]
+    strides = (0 if shape[0] == 1 else shape[1] * pitch, 0 if shape[1] == 1 else pitch, 1)
+    along = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
+    # Without a bend these are empty, and cost nothing.
+    bent = control.size > 0
+    points = control.shape
+    first, by_first = taps(target[0] if bent else 0, points[1])
+    second, by_second = taps(target[1] if bent else 0, points[2])
+    last, by_last = taps(target[2] if bent else 0, points[3])
+    rows = control.reshape(3, points[1], points[2] * points[3])
+    slab, line = np.empty((3, points[2] * points[3])), np.empty((3, points[3]))
+    slabs = slab.reshape(3, points[2], points[3])
+    for x in range(target[0]):
+        if bent:
+            flatten(slab, rows, first, by_first, x)
+        for y in range(target[1]):
+            if bent:
+                flatten(line, slabs, second, by_second, y)
+            row = out + (x * target[1] + y) * width * out_like.itemsize
+            geometry = (bases(matrix, x, y), along, shape, strides, mode, bent)
+            numbers = (fill, scale, offset)
+            _row(
+                row, out_like, target[2], geometry, line, last, by_last,
+                scratch.ctypes.data, source, like, cell, smooth, real, numbers,
+            )  # fmt: skip
+
+
+@compiled
+def _row(
+    row: Any,
+    out_like: Any,
+    length: Any,
+    geometry: Any,
+    line: Any,
+    last: Any,
+    by_last: Any,
+    scratch: Any,
+    source: Any,
+    like: Any,
+    cell: Any,
+    smooth: Any,
+    real: Any,
+    numbers: Any,
+) -> None:
+    base, along, shape, strides, mode, bent = geometry
+    fill, scale, offset = numbers
+    channels = shape[3]
+    start, stop = (0, 0) if bent else inside(base, along, shape, length)
+    at, end = (start, stop) if mode == CONSTANT and not bent else (0, length)
+    _fill(pointer(row, out_like), 0, at * channels, fill)
+    _fill(pointer(row, out_like), end * channels, length * channels, fill)
+    flat = is_flat(base, along, shape, bent)
+    most = BLOCK // channels
+    item = channels * like.itemsize
+    steps = (strides[0] * item, strides[1] * item, item)
+    index = pointer(scratch + 17 * 8 * BLOCK, _INDEX)
+    outer = pointer(scratch + 18 * 8 * BLOCK, _OUTER)
+    rooms = (scratch + 3 * 8 * BLOCK, scratch + 6 * 8 * BLOCK, scratch + 9 * 8 * BLOCK)
+    while at < end:
+        safe = start <= at < stop
+        limit = stop if safe else (start if at < start else end)
+        count = min(most, limit - at)
+        block = pointer(row + at * channels * out_like.itemsize, out_like)
+        strays = False
+        if smooth and safe:
+            place(index, rooms[0], real, count, at, base, along, shape, strides)
+        else:
+            trace(scratch, _DOUBLE, count, at, base, along)
+            if bent:
+                bend(scratch, _DOUBLE, count, at, line, last, by_last)
+            if not safe:
+                strays = enclose(scratch, _DOUBLE, outer, count, shape, mode)
+            if smooth is None:
+                round_places(scratch, _DOUBLE, index, count, strides)
+            else:
+                split(scratch, _DOUBLE, index, rooms[0], real, count, shape, strides)
+        if smooth is None:
+            copy(block, out_like, index, count, source, channels, like, fill, scale, offset)
+        else:
+            interpolate(
+                block, index, count, source, like, cell, real, steps, channels, rooms,
+                (scale, offset), flat,
+            )  # fmt: skip
+        if strays:
+            for j in range(count):
+                if outer[j]:
+                    _fill(block, j * channels, (j + 1) * channels, fill)
+        at += count
+
+
+@compiled
+def _fill(values: Any, start: Any, stop: Any, fill: Any) -> None:
+    for j in range(start, stop):
+        values[j] = fill
+
+
+_DOUBLE, _INDEX, _OUTER = np.empty(0), np.empty(0, np.int32), np.empty(0, np.uint8)

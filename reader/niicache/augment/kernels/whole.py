@@ -1,0 +1,80 @@
+"""Voxels that only change place: flips, quarter turns and shifts by whole voxels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from niicache.augment.kernels.compiling import RGB, compiled, pointer
+from niicache.augment.kernels.nearest import copy
+from niicache.augment.kernels.rows import CONSTANT, fold, holds
+
+
+@compiled
+def move(
+    source: Any,
+    like: Any,
+    out: Any,
+    out_like: Any,
+    matrix: Any,
+    shape: Any,
+    target: Any,
+    mode: Any,
+    fill: Any,
+    scale: Any,
+    offset: Any,
+) -> None:
+    """Fill an output by index arithmetic.
+
+    Args:
+        source: Address of (X, Y, Z, C) voxels.
+        like: (0,) of their dtype.
+        out: Address of (x, y, z, C) values.
+        out_like: (0,) of their dtype.
+        matrix: (3, 4) float64, whole numbers: a signed permutation and a shift.
+        shape: (X, Y, Z, C) of the source.
+        target: (x, y, z, C).
+        mode: One of the four of ``rows``.
+        fill: Of the type of the output.
+        scale: Of the type to reckon in.
+        offset: The same.
+    """
+    width = target[2] * target[3]
+    strides = (shape[1] * shape[2], shape[2], 1)
+    tables = (
+        np.empty(target[0], np.int64),
+        np.empty(target[1], np.int64),
+        np.empty(target[2], np.int64),
+    )
+    for source_axis in range(3):
+        for axis in range(3):
+            if matrix[source_axis, axis] != 0.0:
+                step, start = matrix[source_axis, axis], matrix[source_axis, 3]
+                last, stride = shape[source_axis] - 1.0, strides[source_axis]
+                _fill_table(tables[axis], step, start, last, stride, mode)
+    index = np.empty(target[2], np.int64)
+    for x in range(target[0]):
+        for y in range(target[1]):
+            outside = tables[0][x] < 0 or tables[1][y] < 0
+            start = 0 if outside else tables[0][x] + tables[1][y]
+            for j in range(target[2]):
+                index[j] = -1 if outside or tables[2][j] < 0 else start + tables[2][j]
+            row = pointer(out + (x * target[1] + y) * width * out_like.itemsize, out_like)
+            if target[3] == 1:
+                copy(row, out_like, index, target[2], source, 1, like, fill, scale, offset)
+            elif target[3] == RGB:
+                copy(row, out_like, index, target[2], source, RGB, like, fill, scale, offset)
+            else:
+                copy(row, out_like, index, target[2], source, target[3], like, fill, scale, offset)
+
+
+@compiled
+def _fill_table(table: Any, step: Any, start: Any, last: Any, stride: Any, mode: Any) -> None:
+    """Write how far each position of an output axis goes in the source, -1 for outside."""
+    for j in range(table.size):
+        place = start + j * step
+        if mode == CONSTANT and not holds(place, last):
+            table[j] = -1
+        else:
+            table[j] = int(fold(place, last, mode)) * stride
