@@ -24,7 +24,6 @@ OWNERS = {
         "google_crc32c": r"format\.codec",
         # resume is a callback, made where a Sequence asks for it; balanced names its type
         "keras": "sequence|resume|balanced",
-        "llvmlite": "native",
         "llvmlite": r"native|augment\.kernels\.vectors",
         # the loops of the reader, those of the resampling, and those of the transforms of intensity
         "numba": r"kernels|augment\.kernels\.\w+|augment\.(compiled|intensity_kernels)",

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import BLOCK
 from niicache.errors import OptionError
 from niicache.options import check_one_of
 
@@ -34,11 +33,6 @@ def check_arrays(
         raise OptionError(
             f"out: got shape {out.shape}, expected {source.ndim - 1} spatial axes and "
             f"{source.shape[-1]} channels, as the source has"
-        )
-    if source.shape[-1] > BLOCK:
-        raise OptionError(
-            f"source: got {source.shape[-1]} channels, expected at most {BLOCK}; resample a part "
-            "of them at a time"
         )
     _check_matrix(matrix, source.ndim - 1)
     if out.size and not 0 < source.size < LARGEST:

@@ -47,7 +47,7 @@ def judged(source, matrix, target, *, order, mode, moved=None, fill=FILL):
     out = np.empty((*target, source.shape[-1]))
     for channel in range(source.shape[-1]):
         given = source[..., channel].astype(float)
-        kwargs = dict(order=order, mode=mode, cval=fill, prefilter=False)
+        kwargs = {"order": order, "mode": mode, "cval": fill, "prefilter": False}
         out[..., channel] = (
             ndimage.affine_transform(given, matrix[:, :-1], matrix[:, -1], target, **kwargs)
             if moved is None
@@ -132,7 +132,10 @@ def test_a_displacement_moves_the_coordinates_along_a_spline(
     word = ["nearest", "linear"][order]
     resample(source, out, matrix, order=word, mode=mode, fill=FILL, displacement=control)
     at = np.meshgrid(
-        *[np.linspace(0, points - 1, size) for points, size in zip(control.shape[1:], target)],
+        *[
+            np.linspace(0, points - 1, size)
+            for points, size in zip(control.shape[1:], target, strict=True)
+        ],
         indexing="ij",
     )
     moved = [
@@ -237,7 +240,7 @@ def test_of_two_voxels_as_near_the_later_is_taken():
 
 def test_rows_longer_than_a_block_are_whole():
     rng = np.random.default_rng(0)
-    for channels in (1, 3, 200):
+    for channels in (1, 3, 300):
         source = noise(rng, (3, 700, channels), "int16")
         out = np.empty((2, 900, channels), np.float32)
         matrix = a_matrix(rng, (3, 700), (2, 900))
@@ -328,7 +331,6 @@ MATRIX = np.eye(2, 3)
         ({"matrix": MATRIX * np.nan}, "matrix: got .*nan.*, expected finite numbers"),
         ({"source": IMAGE[:0]}, r"source: got shape \(0, 5, 3\), expected at least one voxel"),
         ({"source": OUT}, "out: got memory that is read-only or the source's"),
-        ({"source": np.zeros((2, 2, 257)), "out": np.zeros((2, 2, 257))}, "257 channels"),
         ({"out": OUT.astype(int)}, "out: got dtype int64, expected a float dtype"),
         (
             {"source": OUT + 1, "out": OUT.astype(int), "order": "nearest"},

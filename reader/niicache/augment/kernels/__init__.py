@@ -4,9 +4,10 @@
     rows       which part of a row of output voxels is inside of the source
     blocks     coordinates, indices and weights of a block
     spline     how far a B-spline moves its voxels
-    linear     interpolation, by pairs or by corners
+    linear     interpolation, in one of two ways
     pairs      of one channel and at most four bytes a voxel
-    corners    everything else
+    channels   everything else, voxel by voxel
+    vectors    the channels of one voxel
     nearest    the nearest voxel
     sweep      all of it, row by row
     whole      voxels that only change place: flips, quarter turns, whole shifts

@@ -7,13 +7,14 @@ from typing import Any
 
 from numba.extending import overload
 
-from niicache.augment.kernels.compiling import RGB
-from niicache.augment.kernels.corners import blend, fetch, spread
+from niicache.augment.kernels.channels import blend_voxels
+from niicache.augment.kernels.compiling import pointer
 from niicache.augment.kernels.pairs import blend_pairs, fetch_pairs
 
 
 def interpolate(
     out: Any,
+    out_like: Any,
     index: Any,
     count: Any,
     source: Any,
@@ -29,7 +30,8 @@ def interpolate(
     """Load and interpolate a block, by pairs where a cell holds two voxels.
 
     Args:
-        out: Pointer to floats, written.
+        out: Address of floats, written.
+        out_like: (0,) of their dtype.
         index: Pointer to int32.
         count: Voxels of the block.
         source: Address.
@@ -37,8 +39,8 @@ def interpolate(
         cell: (0,) of what is loaded at once.
         real: (0,) of the dtype of the weights.
         steps: Bytes to the next voxel of the first axis, of the second, of the last.
-        channels: Values of a voxel, at most BLOCK.
-        scratch: Addresses of the weights, of room for those of each channel, and for voxels.
+        channels: Values of a voxel.
+        scratch: Addresses of the weights and of room for voxels.
         values: Scale and offset.
         flat: The first axis has no weight.
     """
@@ -47,6 +49,7 @@ def interpolate(
 @overload(interpolate, strict=False)  # type: ignore[untyped-decorator]
 def _interpolate(
     out: Any,
+    out_like: Any,
     index: Any,
     count: Any,
     source: Any,
@@ -60,11 +63,12 @@ def _interpolate(
     flat: Any,
 ) -> Any:
     """Choose the way when the types are known, so that only one is compiled."""
-    return _by_corners if cell.dtype == like.dtype else _by_pairs
+    return _by_voxels if cell.dtype == like.dtype else _by_pairs
 
 
 def _by_pairs(
     out: Any,
+    out_like: Any,
     index: Any,
     count: Any,
     source: Any,
@@ -77,13 +81,16 @@ def _by_pairs(
     values: Any,
     flat: Any,
 ) -> None:
-    weights, _, voxels = scratch
+    weights, voxels = scratch
     fetch_pairs(voxels, cell, index, count, source, steps, flat)
-    blend_pairs(out, voxels, like, weights, real, count, values[0], values[1], flat)
+    blend_pairs(
+        pointer(out, out_like), voxels, like, weights, real, count, values[0], values[1], flat
+    )
 
 
-def _by_corners(
+def _by_voxels(
     out: Any,
+    out_like: Any,
     index: Any,
     count: Any,
     source: Any,
@@ -96,11 +103,6 @@ def _by_corners(
     values: Any,
     flat: Any,
 ) -> None:
-    weights, wide, voxels = scratch
-    if channels == RGB:
-        fetch(voxels, like, index, count, source, steps, RGB, flat)
-        spread(wide, weights, real, count, RGB)
-    else:
-        fetch(voxels, like, index, count, source, steps, channels, flat)
-        spread(wide, weights, real, count, channels)
-    blend(out, voxels, like, wide, real, count * channels, values[0], values[1], flat)
+    blend_voxels(
+        out, out_like, index, count, source, like, scratch[0], real, steps, channels, values, flat
+    )

@@ -13,8 +13,8 @@ from niicache.augment.kernels.nearest import copy, round_places
 from niicache.augment.kernels.rows import CONSTANT, bases, inside, is_flat
 from niicache.augment.kernels.spline import bend, flatten, taps
 
-SCRATCH_BYTES: Final = BLOCK * 8 * (3 + 3 + 3 + 8 + 1 + 1)
-"""Coordinates, weights, those of each channel, voxels, indices, what is outside."""
+SCRATCH_BYTES: Final = BLOCK * 8 * (3 + 3 + 4 + 1 + 1)
+"""Coordinates, weights, voxels, indices, what is outside."""
 
 
 @compiled
@@ -49,7 +49,7 @@ def sweep(
         smooth: True interpolates; None takes the nearest voxel.
         real: (0,) of the float type to reckon in.
         matrix: (3, 4) float64.
-        shape: (X, Y, Z, C) of the source, at most BLOCK channels.
+        shape: (X, Y, Z, C) of the source.
         target: (x, y, z, C).
         pitch: Voxels in memory from row to row of the source, at least 2 to interpolate.
         mode: One of the four of ``rows``.
@@ -111,17 +111,16 @@ def _row(
     _fill(pointer(row, out_like), 0, at * channels, fill)
     _fill(pointer(row, out_like), end * channels, length * channels, fill)
     flat = is_flat(base, along, shape, bent)
-    most = BLOCK // channels
     item = channels * like.itemsize
     steps = (strides[0] * item, strides[1] * item, item)
-    index = pointer(scratch + 17 * 8 * BLOCK, _INDEX)
-    outer = pointer(scratch + 18 * 8 * BLOCK, _OUTER)
-    rooms = (scratch + 3 * 8 * BLOCK, scratch + 6 * 8 * BLOCK, scratch + 9 * 8 * BLOCK)
+    index = pointer(scratch + 10 * 8 * BLOCK, _INDEX)
+    outer = pointer(scratch + 11 * 8 * BLOCK, _OUTER)
+    rooms = (scratch + 3 * 8 * BLOCK, scratch + 6 * 8 * BLOCK)
     while at < end:
         safe = start <= at < stop
         limit = stop if safe else (start if at < start else end)
-        count = min(most, limit - at)
-        block = pointer(row + at * channels * out_like.itemsize, out_like)
+        count = min(BLOCK, limit - at)
+        block = row + at * channels * out_like.itemsize
         strays = False
         if smooth and safe:
             place(index, rooms[0], real, count, at, base, along, shape, strides)
@@ -136,16 +135,27 @@ def _row(
             else:
                 split(scratch, _DOUBLE, index, rooms[0], real, count, shape, strides)
         if smooth is None:
-            copy(block, out_like, index, count, source, channels, like, fill, scale, offset)
+            copy(
+                pointer(block, out_like),
+                out_like,
+                index,
+                count,
+                source,
+                channels,
+                like,
+                fill,
+                scale,
+                offset,
+            )
         else:
             interpolate(
-                block, index, count, source, like, cell, real, steps, channels, rooms,
+                block, out_like, index, count, source, like, cell, real, steps, channels, rooms,
                 (scale, offset), flat,
             )  # fmt: skip
         if strays:
             for j in range(count):
                 if outer[j]:
-                    _fill(block, j * channels, (j + 1) * channels, fill)
+                    _fill(pointer(block, out_like), j * channels, (j + 1) * channels, fill)
         at += count
 
 

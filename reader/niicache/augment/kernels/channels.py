@@ -1,0 +1,63 @@
+"""Interpolation of voxels of several channels or of eight bytes, one voxel at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from niicache.augment.kernels.compiling import RGB, compiled, part
+from niicache.augment.kernels.vectors import blend_four, blend_one, blend_three
+
+
+@compiled
+def blend_voxels(
+    out: Any,
+    out_like: Any,
+    index: Any,
+    count: Any,
+    source: Any,
+    like: Any,
+    weights: Any,
+    real: Any,
+    steps: Any,
+    channels: Any,
+    values: Any,
+    flat: Any,
+) -> None:
+    """Load and interpolate a block.
+
+    Args:
+        out: Address of floats, written.
+        out_like: (0,) of their dtype.
+        index: Pointer to int32.
+        count: Voxels of the block.
+        source: Address.
+        like: (0,) of its dtype.
+        weights: Address of the weights along each axis.
+        real: (0,) of their dtype.
+        steps: Bytes to the next voxel of the first axis, of the second, of the last.
+        channels: Values of a voxel.
+        values: Scale and offset.
+        flat: The first axis has no weight.
+    """
+    u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
+    wide, scale, offset = channels * out_like.itemsize, values[0], values[1]
+    if flat and channels == RGB:
+        for j in range(count):
+            to, at = out + j * wide, source + index[j] * steps[2]
+            blend_three(to, at, steps[1:], (v[j], w[j]), scale, offset, like, out_like)
+        return
+    if channels == RGB:
+        for j in range(count):
+            to, at = out + j * wide, source + index[j] * steps[2]
+            blend_three(to, at, steps, (u[j], v[j], w[j]), scale, offset, like, out_like)
+        return
+    fours = channels // 4 * 4
+    for j in range(count):
+        to, at = out + j * wide, source + index[j] * steps[2]
+        by = (u[j], v[j], w[j])
+        for channel in range(0, fours, 4):
+            there, here = to + channel * out_like.itemsize, at + channel * like.itemsize
+            blend_four(there, here, steps, by, scale, offset, like, out_like)
+        for channel in range(fours, channels):
+            there, here = to + channel * out_like.itemsize, at + channel * like.itemsize
+            blend_one(there, here, steps, by, scale, offset, like, out_like)
