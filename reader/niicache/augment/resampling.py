@@ -19,7 +19,7 @@ _FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 _SINGLE: Final = frozenset(map(np.dtype, ("i1", "u1", "i2", "u2", "f2", "f4")))
 """Types whose every value float32 holds."""
 _PAIRS = {1: np.empty(0, np.uint16), 2: np.empty(0, np.uint32), 4: np.empty(0, np.uint64)}
-_STILL = np.empty((3, 0, 0, 0), np.float32)
+_STILL = (np.empty((3, 0, 0, 0), np.float32), np.empty(0, np.intp), np.empty(0))
 _FARTHEST: Final = 2.0**40
 _EXAMPLES: dict[np.dtype[Any], np.ndarray] = {}
 
@@ -93,7 +93,8 @@ def resample(
     smooth = True if order == "linear" else None
     kind = (cell, smooth, reals)
     scratch = np.empty(SCRATCH_BYTES, np.uint8)
-    sweep(*where, *kind, rows, shape, target, pitch, *values, _control(displacement, axes), scratch)
+    bend = _bend(displacement, axes, target)
+    sweep(*where, *kind, rows, shape, target, pitch, *values, *bend, scratch)
 
 
 def is_whole(matrix: np.ndarray) -> bool:
@@ -148,8 +149,10 @@ def _resample_half(
         out[...] = single
 
 
-def _control(displacement: np.ndarray | None, axes: int) -> np.ndarray:
-    """Return control points as those of a volume."""
+def _bend(
+    displacement: np.ndarray | None, axes: int, target: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return control points as those of a volume, and room for what is made of them."""
     if displacement is None:
         return _STILL
     shape = np.shape(displacement)
@@ -160,7 +163,9 @@ def _control(displacement: np.ndarray | None, axes: int) -> np.ndarray:
         )
     control = np.zeros((3, *(1,) * (3 - axes), *shape[1:]), np.float32)
     control[3 - axes :] = displacement.reshape(axes, *control.shape[1:])
-    return control
+    taps = 4 * sum(target[:3])
+    points = 3 * control.shape[3] * (control.shape[2] + 1)
+    return control, np.empty(taps, np.intp), np.empty(taps + points)
 
 
 def _of_volume(matrix: np.ndarray) -> np.ndarray:

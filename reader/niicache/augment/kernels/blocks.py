@@ -5,12 +5,18 @@ Coordinates are float64 in three parts of a scratch, weights are floats in three
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from niicache.augment.kernels.compiling import compiled, part
 from niicache.augment.kernels.rows import CONSTANT, fold, holds
+
+LANES: Final = 16
+WHOLE: Final = 2.0**32
+FARTHEST: Final = 2.0**30
+FRACTION: Final = 0xFFFFFF
+UNIT: Final = np.float32(2.0**-24)
 
 
 @compiled
@@ -19,7 +25,7 @@ def trace(places: Any, double: Any, count: Any, first: Any, base: Any, along: An
 
     Args:
         places: Address of the coordinates, written.
-        double: (0,) float64.
+        double: Of float64.
         count: Voxels of the block.
         first: Position of the first of them in its row.
         base: Of the row, for each axis.
@@ -37,7 +43,7 @@ def enclose(places: Any, double: Any, outer: Any, count: Any, shape: Any, mode: 
 
     Args:
         places: Address of the coordinates, changed.
-        double: (0,) float64.
+        double: Of float64.
         outer: Pointer to bytes, written where the mode is ``CONSTANT``: what was outside.
         count: Voxels of the block.
         shape: Of the source.
@@ -72,10 +78,10 @@ def split(
 
     Args:
         places: Address of the coordinates.
-        double: (0,) float64.
+        double: Of float64.
         index: Pointer to int32, written: the first of the eight voxels around each.
         weights: Address of the weights, written: of the farther voxel along each axis, 0 to 1.
-        real: (0,) of their dtype.
+        real: Their dtype.
         count: Voxels of the block.
         shape: Of the source.
         strides: Of its axes, in voxels.
@@ -84,7 +90,7 @@ def split(
     u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
     top = (_top(shape[0]), _top(shape[1]), _top(shape[2]))
     plane, row = np.int32(strides[0]), np.int32(strides[1])
-    to = real.dtype.type
+    to = real.type
     for j in range(count):
         i, k, m = np.int32(x[j]), np.int32(y[j]), np.int32(z[j])
         i, k, m = min(i, top[0]), min(k, top[1]), min(m, top[2])
@@ -110,16 +116,37 @@ def place(
     shape: Any,
     strides: Any,
 ) -> None:
-    """Do what :func:`trace` and :func:`split` do, in one loop, for a block that is all inside."""
+    """Do what :func:`trace` and :func:`split` do for a block that is all inside, and do it quicker.
+
+    Coordinates are whole numbers of 2**-32 voxels here. They are off by less than 2**-24 voxels at
+    the end of a block, and by nothing where a step is a sum of few powers of two. What lies beyond
+    ``count`` is written too, up to whole vectors.
+    """
     u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
+    x, y, z = (
+        _fixed(base, along, first, 0),
+        _fixed(base, along, first, 1),
+        _fixed(base, along, first, 2),
+    )
+    by_x, by_y, by_z = _step(along[0]), _step(along[1]), _step(along[2])
     top = (_top(shape[0]), _top(shape[1]), _top(shape[2]))
     plane, row = np.int32(strides[0]), np.int32(strides[1])
-    to = real.dtype.type
-    for j in range(count):
-        position = np.float64(np.int32(first + j))
-        x = base[0] + position * along[0]
-        y = base[1] + position * along[1]
-        z = base[2] + position * along[2]
-        i, k, m = min(np.int32(x), top[0]), min(np.int32(y), top[1]), min(np.int32(z), top[2])
-        u[j], v[j], w[j] = to(x - i), to(y - k), to(z - m)
-        index[j] = np.int32(i * plane + k * row + m)
+    to = real.type
+    for j in range((count + LANES - 1) // LANES * LANES):
+        p, q, r = max(x + j * by_x, 0), max(y + j * by_y, 0), max(z + j * by_z, 0)
+        i, k, m = np.int32(p >> 32), np.int32(q >> 32), np.int32(r >> 32)
+        a, b, c = min(i, top[0]), min(k, top[1]), min(m, top[2])
+        u[j] = to(np.int32((p >> 8) & FRACTION)) * UNIT + to(np.int32(i - a))
+        v[j] = to(np.int32((q >> 8) & FRACTION)) * UNIT + to(np.int32(k - b))
+        w[j] = to(np.int32((r >> 8) & FRACTION)) * UNIT + to(np.int32(m - c))
+        index[j] = np.int32(a * plane + b * row + c)
+
+
+@compiled
+def _fixed(base: Any, along: Any, first: Any, axis: Any) -> Any:
+    return np.int64(np.rint((base[axis] + first * along[axis]) * WHOLE))
+
+
+@compiled
+def _step(step: Any) -> Any:
+    return np.int64(np.rint(min(max(step, -FARTHEST), FARTHEST) * WHOLE))

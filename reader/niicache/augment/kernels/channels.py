@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from niicache.augment.kernels.compiling import RGB, compiled, part
+from niicache.augment.kernels.compiling import RGB, compiled, part, size_of
 from niicache.augment.kernels.vectors import blend_four, blend_one, blend_three
 
 
@@ -27,20 +27,20 @@ def blend_voxels(
 
     Args:
         out: Address of floats, written.
-        out_like: (0,) of their dtype.
+        out_like: Their dtype.
         index: Pointer to int32.
         count: Voxels of the block.
         source: Address.
-        like: (0,) of its dtype.
+        like: Its dtype.
         weights: Address of the weights along each axis.
-        real: (0,) of their dtype.
+        real: Their dtype.
         steps: Bytes to the next voxel of the first axis, of the second, of the last.
         channels: Values of a voxel.
         values: Scale and offset.
         flat: The first axis has no weight.
     """
     u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
-    wide, scale, offset = channels * out_like.itemsize, values[0], values[1]
+    wide, scale, offset = channels * size_of(out_like), values[0], values[1]
     if flat and channels == RGB:
         for j in range(count):
             to, at = out + j * wide, source + index[j] * steps[2]
@@ -56,8 +56,8 @@ def blend_voxels(
         to, at = out + j * wide, source + index[j] * steps[2]
         by = (u[j], v[j], w[j])
         for channel in range(0, fours, 4):
-            there, here = to + channel * out_like.itemsize, at + channel * like.itemsize
+            there, here = to + channel * size_of(out_like), at + channel * size_of(like)
             blend_four(there, here, steps, by, scale, offset, like, out_like)
         for channel in range(fours, channels):
-            there, here = to + channel * out_like.itemsize, at + channel * like.itemsize
+            there, here = to + channel * size_of(out_like), at + channel * size_of(like)
             blend_one(there, here, steps, by, scale, offset, like, out_like)

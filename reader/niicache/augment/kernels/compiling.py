@@ -63,10 +63,21 @@ def pointer(_context: Any, address: Any, like: Any) -> Any:
     return to(address, like), build
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def size_of(_context: Any, like: Any) -> Any:
+    """Return the bytes of a number of a dtype."""
+
+    def build(context: Any, _builder: Any, _signature: Any, _arguments: Any) -> Any:
+        size = context.get_abi_sizeof(context.get_value_type(like.dtype))
+        return context.get_constant(types.intp, size)
+
+    return types.intp(like), build
+
+
 @compiled
 def part(address: Any, which: Any, like: Any) -> Any:
     """Return a pointer to one of the parts of a scratch, each of BLOCK numbers as ``like``."""
-    return pointer(address + which * BLOCK * like.itemsize, like)
+    return pointer(address + which * BLOCK * size_of(like), like)
 
 
 @contracted

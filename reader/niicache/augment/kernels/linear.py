@@ -31,13 +31,13 @@ def interpolate(
 
     Args:
         out: Address of floats, written.
-        out_like: (0,) of their dtype.
+        out_like: Their dtype.
         index: Pointer to int32.
         count: Voxels of the block.
         source: Address.
-        like: (0,) of the dtype of the source.
-        cell: (0,) of what is loaded at once.
-        real: (0,) of the dtype of the weights.
+        like: The dtype of the source.
+        cell: Of what is loaded at once.
+        real: The dtype of the weights.
         steps: Bytes to the next voxel of the first axis, of the second, of the last.
         channels: Values of a voxel.
         scratch: Addresses of the weights and of room for voxels.

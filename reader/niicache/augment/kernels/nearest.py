@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import compiled, load, part
+from niicache.augment.kernels.compiling import compiled, load, part, size_of
 
 
 @compiled
@@ -15,7 +15,7 @@ def round_places(places: Any, double: Any, index: Any, count: Any, strides: Any)
 
     Args:
         places: Address of the coordinates, inside of the source.
-        double: (0,) float64.
+        double: Of float64.
         index: Pointer to int32, written.
         count: Voxels of the block.
         strides: Of the axes of the source, in voxels.
@@ -44,7 +44,7 @@ def copy(
 
     Args:
         out: Pointer to numbers, written.
-        out_like: (0,) of their dtype.
+        out_like: Their dtype.
         index: Pointer to integers, in voxels; below 0 for what is filled.
         count: Voxels.
         source: Address.
@@ -54,15 +54,15 @@ def copy(
         scale: Multiplied with each, where it or the offset says a thing.
         offset: Added to each.
     """
-    one = out_like.dtype.type
+    one = out_like.type
     plain = scale == 1 and offset == 0  # then the bits stay, those of NaN and -0.0 as well
     for j in range(count):
-        at = source + np.int64(index[j]) * (channels * like.itemsize)
+        at = source + np.int64(index[j]) * (channels * size_of(like))
         for channel in range(channels):
             if index[j] < 0:
                 out[j * channels + channel] = fill
             elif plain:
-                out[j * channels + channel] = one(load(at + channel * like.itemsize, like))
+                out[j * channels + channel] = one(load(at + channel * size_of(like), like))
             else:
-                value = load(at + channel * like.itemsize, like)
+                value = load(at + channel * size_of(like), like)
                 out[j * channels + channel] = one(value * scale + offset)

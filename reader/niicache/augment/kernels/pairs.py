@@ -12,6 +12,7 @@ from niicache.augment.kernels.compiling import (
     load,
     part,
     pointer,
+    size_of,
 )
 
 
@@ -23,7 +24,7 @@ def fetch_pairs(
 
     Args:
         pairs: Address of four parts, written.
-        cell: (0,) of their dtype, an unsigned type as large as two voxels.
+        cell: Their dtype, an unsigned type as large as two voxels.
         index: Pointer to int32.
         count: Voxels of the block.
         source: Address.
@@ -63,15 +64,15 @@ def blend_pairs(
     Args:
         out: Pointer to floats, written.
         voxels: Address of what :func:`fetch_pairs` wrote.
-        like: (0,) of the dtype of a voxel.
+        like: The dtype of a voxel.
         weights: Address of the weights along each axis.
-        real: (0,) of their dtype.
+        real: Their dtype.
         count: Voxels of the block.
         scale: Multiplied with each, of the type of the weights.
         offset: Added to each, of the type of the weights.
         flat: The first axis has no weight.
     """
-    to = real.dtype.type
+    to = real.type
     one, two = _pair(voxels, 0, like), _pair(voxels, 1, like)
     three, four = _pair(voxels, 2, like), _pair(voxels, 3, like)
     u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
@@ -92,4 +93,4 @@ def blend_pairs(
 
 @compiled
 def _pair(voxels: Any, which: Any, like: Any) -> Any:
-    return pointer(voxels + which * 2 * BLOCK * like.itemsize, like)
+    return pointer(voxels + which * 2 * BLOCK * size_of(like), like)

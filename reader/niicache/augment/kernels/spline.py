@@ -4,81 +4,89 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from niicache.augment.kernels.compiling import compiled, part
 
 
 @compiled
-def taps(count: Any, points: Any) -> Any:
-    """Return which control points act on each position of an axis, and how strongly.
+def taps(which: Any, weights: Any, first: Any, count: Any, points: Any) -> None:
+    """Write which control points act on each position of an axis, and how strongly.
 
     The points lie evenly, the first on the first position and the last on the last. Beyond the
     ends the end points go on.
 
     Args:
+        which: Pointer to intp, four a position, written.
+        weights: Pointer to float64, the same.
+        first: Position to start writing at.
         count: Positions.
         points: Control points.
-
-    Returns:
-        (count, 4) intp and (count, 4) float64.
     """
-    which, weights = np.empty((count, 4), np.intp), np.empty((count, 4))
     pitch = (points - 1.0) / (count - 1.0) if count > 1 else 0.0
     for j in range(count):
-        place = j * pitch
-        before = int(place)
-        t = place - before
-        weights[j, 0] = (1.0 - t) ** 3 / 6.0
-        weights[j, 1] = (4.0 - 6.0 * t**2 + 3.0 * t**3) / 6.0
-        weights[j, 2] = (1.0 + 3.0 * t + 3.0 * t**2 - 3.0 * t**3) / 6.0
-        weights[j, 3] = t**3 / 6.0
+        before = int(j * pitch)
+        t = j * pitch - before
+        at = 4 * (first + j)
+        weights[at] = (1.0 - t) ** 3 / 6.0
+        weights[at + 1] = (4.0 - 6.0 * t**2 + 3.0 * t**3) / 6.0
+        weights[at + 2] = (1.0 + 3.0 * t + 3.0 * t**2 - 3.0 * t**3) / 6.0
+        weights[at + 3] = t**3 / 6.0
         for k in range(4):
-            which[j, k] = min(max(before - 1 + k, 0), points - 1)
-    return which, weights
+            which[at + k] = min(max(before - 1 + k, 0), points - 1)
 
 
 @compiled
-def flatten(flat: Any, control: Any, which: Any, weights: Any, position: Any) -> None:
+def flatten(
+    flat: Any, control: Any, which: Any, weights: Any, position: Any, points: Any, rest: Any
+) -> None:
     """Weigh the first spatial axis of control points away, at one position.
 
     Args:
-        flat: (3, rest) float64, written.
-        control: (3, points, rest) float.
-        which: As :func:`taps` returns it, of that axis.
+        flat: Pointer to (3, rest) float64, written.
+        control: Pointer to (3, points, rest) floats.
+        which: As :func:`taps` writes it.
         weights: The same.
-        position: On that axis.
+        position: Among those written.
+        points: Along the axis.
+        rest: Along the others.
     """
     for axis in range(3):
-        for i in range(control.shape[2]):
+        for i in range(rest):
             total = 0.0
-            for k in range(4):
-                total += weights[position, k] * control[axis, which[position, k], i]
-            flat[axis, i] = total
+            for k in range(4 * position, 4 * position + 4):
+                total += weights[k] * control[(axis * points + which[k]) * rest + i]
+            flat[axis * rest + i] = total
 
 
 @compiled
 def bend(
-    places: Any, double: Any, count: Any, first: Any, line: Any, which: Any, weights: Any
+    places: Any,
+    double: Any,
+    count: Any,
+    first: Any,
+    line: Any,
+    points: Any,
+    which: Any,
+    weights: Any,
 ) -> None:
     """Move the coordinates of a block.
 
     Args:
         places: Address of the coordinates, changed.
-        double: (0,) float64.
+        double: Of float64.
         count: Voxels of the block.
-        first: Position of the first of them in its row.
-        line: (3, points) float64, the control points of this row.
-        which: As :func:`taps` returns it, of the last axis.
+        first: Position of the first of them among the taps.
+        line: Pointer to (3, points) float64, the control points of this row.
+        points: Along the row.
+        which: As :func:`taps` writes it.
         weights: The same.
     """
     for axis in range(3):
-        row = part(places, axis, double)
+        row, start = part(places, axis, double), axis * points
         for j in range(count):
-            at = first + j
+            at = 4 * (first + j)
             row[j] += (
-                weights[at, 0] * line[axis, which[at, 0]]
-                + weights[at, 1] * line[axis, which[at, 1]]
-                + weights[at, 2] * line[axis, which[at, 2]]
-                + weights[at, 3] * line[axis, which[at, 3]]
+                weights[at] * line[start + which[at]]
+                + weights[at + 1] * line[start + which[at + 1]]
+                + weights[at + 2] * line[start + which[at + 2]]
+                + weights[at + 3] * line[start + which[at + 3]]
             )

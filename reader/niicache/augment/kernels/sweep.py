@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from niicache.augment.kernels.blocks import enclose, place, split, trace
-from niicache.augment.kernels.compiling import BLOCK, compiled, pointer
+from niicache.augment.kernels.compiling import BLOCK, compiled, pointer, size_of
 from niicache.augment.kernels.linear import interpolate
 from niicache.augment.kernels.nearest import copy, round_places
 from niicache.augment.kernels.rows import CONSTANT, bases, inside, is_flat
@@ -15,6 +15,11 @@ from niicache.augment.kernels.spline import bend, flatten, taps
 
 SCRATCH_BYTES: Final = BLOCK * 8 * (3 + 3 + 4 + 1 + 1)
 """Coordinates, weights, voxels, indices, what is outside."""
+
+
+FLOAT_BYTES: Final = 4
+_DOUBLE, _INDEX, _OUTER = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.uint8)
+_TAP = np.dtype(np.intp)
 
 
 @compiled
@@ -35,19 +40,21 @@ def sweep(
     scale: Any,
     offset: Any,
     control: Any,
+    taken: Any,
+    room: Any,
     scratch: Any,
 ) -> None:
     """Fill an output.
 
     Args:
         source: Address of (X, Y, pitch, C) voxels.
-        like: (0,) of their dtype.
+        like: Their dtype.
         out: Address of (x, y, z, C) values.
-        out_like: (0,) of their dtype.
-        cell: (0,) of what is loaded at once: the dtype of the source, or an unsigned type as
+        out_like: Their dtype.
+        cell: Of what is loaded at once: the dtype of the source, or an unsigned type as
             large as two voxels of one channel.
         smooth: True interpolates; None takes the nearest voxel.
-        real: (0,) of the float type to reckon in.
+        real: The float type to reckon in.
         matrix: (3, 4) float64.
         shape: (X, Y, Z, C) of the source.
         target: (x, y, z, C).
@@ -57,32 +64,37 @@ def sweep(
         scale: Of the type of ``real``, or of the output where that is an integer.
         offset: The same.
         control: (3, *points) float; empty where nothing is bent.
+        taken: (4 * (x + y + z),) intp where there is a bend.
+        room: (4 * (x + y + z) + 3 * points of the last two axes + 3 * of the last,) float64.
         scratch: (SCRATCH_BYTES,) uint8.
     """
     width = target[2] * shape[3]
     strides = (0 if shape[0] == 1 else shape[1] * pitch, 0 if shape[1] == 1 else pitch, 1)
     along = (matrix[0, 2], matrix[1, 2], matrix[2, 2])
-    # Without a bend these are empty, and cost nothing.
     bent = control.size > 0
-    points = control.shape
-    first, by_first = taps(target[0] if bent else 0, points[1])
-    second, by_second = taps(target[1] if bent else 0, points[2])
-    last, by_last = taps(target[2] if bent else 0, points[3])
-    rows = control.reshape(3, points[1], points[2] * points[3])
-    slab, line = np.empty((3, points[2] * points[3])), np.empty((3, points[3]))
-    slabs = slab.reshape(3, points[2], points[3])
+    _, a, b, c = control.shape
+    which, weights = pointer(taken.ctypes.data, _TAP), pointer(room.ctypes.data, _DOUBLE)
+    points = pointer(control.ctypes.data, control.dtype)
+    positions = target[0] + target[1] + target[2]
+    slab_at = room.ctypes.data + 8 * 4 * positions
+    slab, line = pointer(slab_at, _DOUBLE), pointer(slab_at + 8 * 3 * b * c, _DOUBLE)
+    if bent:
+        taps(which, weights, 0, target[0], a)
+        taps(which, weights, target[0], target[1], b)
+        taps(which, weights, target[0] + target[1], target[2], c)
     for x in range(target[0]):
         if bent:
-            flatten(slab, rows, first, by_first, x)
+            flatten(slab, points, which, weights, x, a, b * c)
         for y in range(target[1]):
             if bent:
-                flatten(line, slabs, second, by_second, y)
-            row = out + (x * target[1] + y) * width * out_like.itemsize
+                flatten(line, slab, which, weights, target[0] + y, b, c)
+            row = out + (x * target[1] + y) * width * size_of(out_like.dtype)
             geometry = (bases(matrix, x, y), along, shape, strides, mode, bent)
             numbers = (fill, scale, offset)
+            spline = (line, c, which, weights, target[0] + target[1])
             _row(
-                row, out_like, target[2], geometry, line, last, by_last,
-                scratch.ctypes.data, source, like, cell, smooth, real, numbers,
+                row, out_like.dtype, target[2], geometry, spline, scratch.ctypes.data,
+                source, like.dtype, cell.dtype, smooth, real.dtype, numbers,
             )  # fmt: skip
 
 
@@ -92,9 +104,7 @@ def _row(
     out_like: Any,
     length: Any,
     geometry: Any,
-    line: Any,
-    last: Any,
-    by_last: Any,
+    spline: Any,
     scratch: Any,
     source: Any,
     like: Any,
@@ -111,7 +121,7 @@ def _row(
     _fill(pointer(row, out_like), 0, at * channels, fill)
     _fill(pointer(row, out_like), end * channels, length * channels, fill)
     flat = is_flat(base, along, shape, bent)
-    item = channels * like.itemsize
+    item = channels * size_of(like)
     steps = (strides[0] * item, strides[1] * item, item)
     index = pointer(scratch + 10 * 8 * BLOCK, _INDEX)
     outer = pointer(scratch + 11 * 8 * BLOCK, _OUTER)
@@ -120,14 +130,14 @@ def _row(
         safe = start <= at < stop
         limit = stop if safe else (start if at < start else end)
         count = min(BLOCK, limit - at)
-        block = row + at * channels * out_like.itemsize
+        block = row + at * channels * size_of(out_like)
         strays = False
-        if smooth and safe:
+        if smooth and safe and size_of(real) == FLOAT_BYTES:
             place(index, rooms[0], real, count, at, base, along, shape, strides)
         else:
             trace(scratch, _DOUBLE, count, at, base, along)
             if bent:
-                bend(scratch, _DOUBLE, count, at, line, last, by_last)
+                bend(scratch, _DOUBLE, count, spline[4] + at, *spline[:4])
             if not safe:
                 strays = enclose(scratch, _DOUBLE, outer, count, shape, mode)
             if smooth is None:
@@ -163,6 +173,3 @@ def _row(
 def _fill(values: Any, start: Any, stop: Any, fill: Any) -> None:
     for j in range(start, stop):
         values[j] = fill
-
-
-_DOUBLE, _INDEX, _OUTER = np.empty(0), np.empty(0, np.int32), np.empty(0, np.uint8)

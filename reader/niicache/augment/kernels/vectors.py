@@ -102,6 +102,6 @@ Args:
     weights: Of the next voxel, for each of these axes.
     scale: Multiplied with each, of the type of the weights.
     offset: Added to each, the same.
-    like: (0,) of the dtype of the source.
-    out_like: (0,) of the dtype of the output.
+    like: The dtype of the source.
+    out_like: The dtype of the output.
 """

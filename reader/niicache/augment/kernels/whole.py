@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import RGB, compiled, pointer
+from niicache.augment.kernels.compiling import RGB, compiled, pointer, size_of
 from niicache.augment.kernels.nearest import copy
 from niicache.augment.kernels.rows import CONSTANT, fold, holds
 
@@ -29,9 +29,9 @@ def move(
 
     Args:
         source: Address of (X, Y, Z, C) voxels.
-        like: (0,) of their dtype.
+        like: Their dtype.
         out: Address of (x, y, z, C) values.
-        out_like: (0,) of their dtype.
+        out_like: Their dtype.
         matrix: (3, 4) float64, whole numbers: a signed permutation and a shift.
         shape: (X, Y, Z, C) of the source.
         target: (x, y, z, C).
@@ -40,6 +40,7 @@ def move(
         scale: Of the type to reckon in.
         offset: The same.
     """
+    stored, kind = like.dtype, out_like.dtype
     width = target[2] * target[3]
     strides = (shape[1] * shape[2], shape[2], 1)
     tables = (
@@ -60,13 +61,13 @@ def move(
             start = 0 if outside else tables[0][x] + tables[1][y]
             for j in range(target[2]):
                 index[j] = -1 if outside or tables[2][j] < 0 else start + tables[2][j]
-            row = pointer(out + (x * target[1] + y) * width * out_like.itemsize, out_like)
+            row = pointer(out + (x * target[1] + y) * width * size_of(kind), kind)
             if target[3] == 1:
-                copy(row, out_like, index, target[2], source, 1, like, fill, scale, offset)
+                copy(row, kind, index, target[2], source, 1, stored, fill, scale, offset)
             elif target[3] == RGB:
-                copy(row, out_like, index, target[2], source, RGB, like, fill, scale, offset)
+                copy(row, kind, index, target[2], source, RGB, stored, fill, scale, offset)
             else:
-                copy(row, out_like, index, target[2], source, target[3], like, fill, scale, offset)
+                copy(row, kind, index, target[2], source, target[3], stored, fill, scale, offset)
 
 
 @compiled
