@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from niicache.augment.arguments import MODES, check_arrays, check_values
+from niicache.augment.kernels.compiling import addresses
 from niicache.augment.kernels.rows import CONSTANT, NEAREST, REFLECT, WRAP
 from niicache.augment.kernels.sweep import SCRATCH_BYTES, sweep
 from niicache.augment.kernels.whole import move
@@ -21,6 +22,8 @@ _SINGLE: Final = frozenset(map(np.dtype, ("i1", "u1", "i2", "u2", "f2", "f4")))
 _PAIRS = {1: np.empty(0, np.uint16), 2: np.empty(0, np.uint32), 4: np.empty(0, np.uint64)}
 _STILL = (np.empty((3, 0, 0, 0), np.float32), np.empty(0, np.intp), np.empty(0))
 _FARTHEST: Final = 2.0**40
+_SLICE = np.eye(3, 4)
+_SLICE[1:, 1:] = 0.0
 _EXAMPLES: dict[np.dtype[Any], np.ndarray] = {}
 
 
@@ -83,7 +86,8 @@ def resample(
         source, pitch = source.repeat(2, axis=-2), 2  # every voxel has one after it
     reals = _example(_real(source.dtype, out.dtype))
     number = (out if out.dtype.kind in "iu" else reals).dtype.type
-    where = (_address(source), _example(source.dtype), _address(out), _example(out.dtype))
+    start, to = addresses(source, out)
+    where = (start, _example(source.dtype), to, _example(out.dtype))
     values = (_MODES[mode], out.dtype.type(fill), number(scale), number(offset))
     if whole:
         move(*where, rows, shape, target, *values)
@@ -105,6 +109,8 @@ def is_whole(matrix: np.ndarray) -> bool:
     """
     taken = set()
     for row in matrix.tolist():
+        if not row[0].is_integer():  # nearly all of them, at once
+            return False
         axes = [axis for axis, value in enumerate(row[:-1]) if value]
         if len(axes) != 1 or abs(row[axes[0]]) != 1.0:
             return False
@@ -170,8 +176,7 @@ def _bend(
 
 def _of_volume(matrix: np.ndarray) -> np.ndarray:
     """Return the matrix of a plane as that of a volume of one slice."""
-    rows = np.zeros((3, 4))
-    rows[0, 0] = 1.0
+    rows = _SLICE.copy()
     rows[1:, 1:] = matrix
     return rows
 
@@ -186,8 +191,3 @@ def _example(dtype: np.dtype[Any]) -> np.ndarray:
     if dtype not in _EXAMPLES:
         _EXAMPLES[dtype] = np.empty(0, dtype)
     return _EXAMPLES[dtype]
-
-
-def _address(array: np.ndarray) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from niicache.augment.kernels.compiling import compiled, part
-from niicache.augment.kernels.rows import CONSTANT, fold, holds
+from niicache.augment.kernels.rows import CONSTANT, NEAREST, fold, holds
 
 LANES: Final = 16
 WHOLE: Final = 2.0**32
@@ -49,18 +49,23 @@ def enclose(places: Any, double: Any, outer: Any, count: Any, shape: Any, mode: 
         shape: Of the source.
         mode: One of the four.
     """
-    x, y, z = part(places, 0, double), part(places, 1, double), part(places, 2, double)
     last = (shape[0] - 1.0, shape[1] - 1.0, shape[2] - 1.0)
     strays = False
-    for j in range(count):
-        stray = not (holds(x[j], last[0]) and holds(y[j], last[1]) and holds(z[j], last[2]))
-        outer[j] = np.uint8(stray)
-        strays |= stray
-    for axis in range(3):
-        row = part(places, axis, double)
+    if mode == CONSTANT:
+        x, y, z = part(places, 0, double), part(places, 1, double), part(places, 2, double)
         for j in range(count):
-            row[j] = fold(row[j], last[axis], mode)
-    return strays and mode == CONSTANT
+            stray = not (holds(x[j], last[0]) and holds(y[j], last[1]) and holds(z[j], last[2]))
+            outer[j] = np.uint8(stray)
+            strays |= stray
+    for axis in range(3):
+        row, end = part(places, axis, double), last[axis]
+        if mode <= NEAREST:
+            for j in range(count):
+                row[j] = min(max(row[j], 0.0), end)
+        else:
+            for j in range(count):
+                row[j] = fold(row[j], end, mode)
+    return strays
 
 
 @compiled

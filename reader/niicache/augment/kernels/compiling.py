@@ -84,3 +84,9 @@ def part(address: Any, which: Any, like: Any) -> Any:
 def between(near: Any, far: Any, weight: Any) -> Any:
     """Return what lies between two numbers."""
     return near + weight * (far - near)
+
+
+@compiled
+def addresses(source: Any, out: Any) -> Any:
+    """Return where the numbers of two arrays lie, several times as fast as numpy says it."""
+    return source.ctypes.data, out.ctypes.data
