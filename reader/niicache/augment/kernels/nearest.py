@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import compiled, load, part, size_of
+from niicache.augment.kernels.compiling import RGB, compiled, load, part, size_of
 
 
 @compiled
@@ -36,7 +36,6 @@ def copy(
     source: Any,
     channels: Any,
     like: Any,
-    fill: Any,
     scale: Any,
     offset: Any,
 ) -> None:
@@ -45,24 +44,50 @@ def copy(
     Args:
         out: Pointer to numbers, written.
         out_like: Their dtype.
-        index: Pointer to integers, in voxels; below 0 for what is filled.
+        index: Pointer to integers, in voxels.
         count: Voxels.
         source: Address.
         channels: Values of a voxel.
         like: Of the dtype of the source.
-        fill: Of the type of ``out``.
         scale: Multiplied with each, where it or the offset says a thing.
         offset: Added to each.
     """
-    one = out_like.type
-    plain = scale == 1 and offset == 0  # then the bits stay, those of NaN and -0.0 as well
+    if channels == 1:  # constants, so that LLVM unrolls
+        _copy(out, out_like, index, count, source, 1, like, scale, offset)
+    elif channels == RGB:
+        _copy(out, out_like, index, count, source, RGB, like, scale, offset)
+    else:
+        _copy(out, out_like, index, count, source, channels, like, scale, offset)
+
+
+@compiled
+def _copy(
+    out: Any,
+    out_like: Any,
+    index: Any,
+    count: Any,
+    source: Any,
+    channels: Any,
+    like: Any,
+    scale: Any,
+    offset: Any,
+) -> None:
+    one, step, item = out_like.type, channels * size_of(like), size_of(like)
+    if scale == 1 and offset == 0:  # then the bits stay, those of NaN and -0.0 as well
+        for j in range(count):
+            at = source + np.int64(index[j]) * step
+            for channel in range(channels):
+                out[j * channels + channel] = one(load(at + channel * item, like))
+        return
     for j in range(count):
-        at = source + np.int64(index[j]) * (channels * size_of(like))
+        at = source + np.int64(index[j]) * step
         for channel in range(channels):
-            if index[j] < 0:
-                out[j * channels + channel] = fill
-            elif plain:
-                out[j * channels + channel] = one(load(at + channel * size_of(like), like))
-            else:
-                value = load(at + channel * size_of(like), like)
-                out[j * channels + channel] = one(value * scale + offset)
+            value = load(at + channel * item, like)
+            out[j * channels + channel] = one(value * scale + offset)
+
+
+@compiled
+def fill_values(values: Any, start: Any, stop: Any, fill: Any) -> None:
+    """Write the same number from one position to another."""
+    for j in range(start, stop):
+        values[j] = fill

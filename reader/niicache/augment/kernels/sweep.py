@@ -9,7 +9,7 @@ import numpy as np
 from niicache.augment.kernels.blocks import enclose, place, split, trace
 from niicache.augment.kernels.compiling import BLOCK, compiled, pointer, size_of
 from niicache.augment.kernels.linear import interpolate
-from niicache.augment.kernels.nearest import copy, round_places
+from niicache.augment.kernels.nearest import copy, fill_values, round_places
 from niicache.augment.kernels.rows import CONSTANT, bases, inside, is_flat
 from niicache.augment.kernels.spline import bend, flatten, taps
 
@@ -118,8 +118,8 @@ def _row(
     channels = shape[3]
     start, stop = (0, 0) if bent else inside(base, along, shape, length)
     at, end = (start, stop) if mode == CONSTANT and not bent else (0, length)
-    _fill(pointer(row, out_like), 0, at * channels, fill)
-    _fill(pointer(row, out_like), end * channels, length * channels, fill)
+    fill_values(pointer(row, out_like), 0, at * channels, fill)
+    fill_values(pointer(row, out_like), end * channels, length * channels, fill)
     flat = is_flat(base, along, shape, bent)
     item = channels * size_of(like)
     steps = (strides[0] * item, strides[1] * item, item)
@@ -153,7 +153,6 @@ def _row(
                 source,
                 channels,
                 like,
-                fill,
                 scale,
                 offset,
             )
@@ -165,11 +164,5 @@ def _row(
         if strays:
             for j in range(count):
                 if outer[j]:
-                    _fill(pointer(block, out_like), j * channels, (j + 1) * channels, fill)
+                    fill_values(pointer(block, out_like), j * channels, (j + 1) * channels, fill)
         at += count
-
-
-@compiled
-def _fill(values: Any, start: Any, stop: Any, fill: Any) -> None:
-    for j in range(start, stop):
-        values[j] = fill

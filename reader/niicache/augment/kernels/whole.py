@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import RGB, compiled, pointer, size_of
-from niicache.augment.kernels.nearest import copy
+from niicache.augment.kernels.compiling import compiled, pointer, size_of
+from niicache.augment.kernels.nearest import copy, fill_values
 from niicache.augment.kernels.rows import CONSTANT, fold, holds
+
+_INDEX = np.dtype(np.int64)
 
 
 @compiled
@@ -54,20 +56,23 @@ def move(
                 step, start = matrix[source_axis, axis], matrix[source_axis, 3]
                 last, stride = shape[source_axis] - 1.0, strides[source_axis]
                 _fill_table(tables[axis], step, start, last, stride, mode)
-    index = np.empty(target[2], np.int64)
+    first, end = 0, target[2]
+    while first < end and tables[2][first] < 0:
+        first += 1
+    while first < end and tables[2][end - 1] < 0:
+        end -= 1
+    channels, item = target[3], size_of(kind)
     for x in range(target[0]):
         for y in range(target[1]):
             outside = tables[0][x] < 0 or tables[1][y] < 0
-            start = 0 if outside else tables[0][x] + tables[1][y]
-            for j in range(target[2]):
-                index[j] = -1 if outside or tables[2][j] < 0 else start + tables[2][j]
-            row = pointer(out + (x * target[1] + y) * width * size_of(kind), kind)
-            if target[3] == 1:
-                copy(row, kind, index, target[2], source, 1, stored, fill, scale, offset)
-            elif target[3] == RGB:
-                copy(row, kind, index, target[2], source, RGB, stored, fill, scale, offset)
-            else:
-                copy(row, kind, index, target[2], source, target[3], stored, fill, scale, offset)
+            start, stop = (0, 0) if outside else (first, end)
+            row = out + (x * target[1] + y) * width * item
+            fill_values(pointer(row, kind), 0, start * channels, fill)
+            fill_values(pointer(row, kind), stop * channels, width, fill)
+            index = pointer(tables[2].ctypes.data + start * size_of(_INDEX), _INDEX)
+            at = source + (tables[0][x] + tables[1][y]) * channels * size_of(stored)
+            block = pointer(row + start * channels * item, kind)
+            copy(block, kind, index, stop - start, at, channels, stored, scale, offset)
 
 
 @compiled
