@@ -21,7 +21,7 @@ RGB: Final = 3
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile on first use, without the GIL, and keep the result on disk where there is a place."""
     try:
-        return numba.njit(nogil=True, cache=True, forceinline=True)(function)
+        return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba found no writable folder for its cache
         return numba.njit(nogil=True)(function)
 
@@ -32,7 +32,7 @@ def contracted(function: Callable[..., Any]) -> Any:
     No other freedom of ``fastmath`` is given: NaN, infinities and the order of sums stay.
     """
     try:
-        return numba.njit(nogil=True, cache=True, forceinline=True, fastmath={"contract"})(function)
+        return numba.njit(nogil=True, cache=True, fastmath={"contract"})(function)
     except RuntimeError:
         return numba.njit(nogil=True, fastmath={"contract"})(function)
 
