@@ -25,8 +25,8 @@ OWNERS = {
         # resume is a callback, made where a Sequence asks for it; balanced names its type
         "keras": "sequence|resume|balanced",
         "llvmlite": r"native|augment\.kernels\.vectors",
-        # the loops of the reader, those of the resampling, and those of the transforms of intensity
-        "numba": r"kernels|augment\.kernels\.\w+|augment\.(compiled|intensity_kernels)",
+        # the loops of the reader, and those of the transforms
+        "numba": r"kernels|augment\.kernels\.\w+",
         "numcodecs": r"format\.codec",
         "zarr": "tables",
     },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 import numpy as np
@@ -14,46 +13,63 @@ ORDERS: Final = ("linear", "nearest")
 MODES: Final = ("constant", "nearest", "reflect", "wrap")
 LARGEST: Final = 2**31
 """Values of a source, so that int32 counts them."""
+_HUGE: Final = 1e200
+"""Of a matrix, so that no coordinate is infinite."""
 
 
-def check_arrays(
-    source: np.ndarray, out: np.ndarray, matrix: np.ndarray, order: str, mode: str
-) -> None:
-    """Refuse arrays that do not fit each other, and words that are none of the allowed.
+def check_words(order: str, mode: str) -> None:
+    """Refuse words that are none of the allowed.
 
     Raises:
-        OptionError: They do not, or are not.
+        OptionError: One is not.
     """
     if order not in ORDERS or mode not in MODES:
         check_one_of("order", order, ORDERS)
-        check_one_of("mode", mode, tuple(MODES))
-    _check_array("source", source)
-    _check_array("out", out)
-    if source.ndim != out.ndim or source.shape[-1] != out.shape[-1]:
-        raise OptionError(
-            f"out: got shape {out.shape}, expected {source.ndim - 1} spatial axes and "
-            f"{source.shape[-1]} channels, as the source has"
-        )
-    _check_matrix(matrix, source.ndim - 1)
-    if out.size and not 0 < source.size < LARGEST:
-        raise OptionError(
-            f"source: got shape {source.shape}, expected at least one voxel and less than 2**31"
-        )
+        check_one_of("mode", mode, MODES)
+
+
+def check_memory(source: np.ndarray, out: np.ndarray) -> None:
+    """Refuse arrays that are not laid out as the loops walk, or that share memory.
+
+    Raises:
+        OptionError: They are not, or do.
+    """
+    for name, array in (("source", source), ("out", out)):
+        if not array.flags.c_contiguous:
+            raise OptionError(
+                f"{name}: got strides {array.strides} of shape {array.shape}, expected a "
+                "C-contiguous array; np.ascontiguousarray makes one"
+            )
     if not out.flags.writeable or np.may_share_memory(source, out):
         raise OptionError("out: got memory that is read-only or the source's, expected its own")
 
 
-def _check_array(name: str, array: np.ndarray) -> None:
-    if array.ndim not in {3, 4}:
+def check_kinds(
+    stored: np.dtype[Any], shape: tuple[int, ...], wanted: np.dtype[Any], target: tuple[int, ...]
+) -> None:
+    """Refuse dtypes and shapes of a source and an output that do not fit each other.
+
+    Raises:
+        OptionError: They do not.
+    """
+    _check_kind("source", stored, shape)
+    _check_kind("out", wanted, target)
+    if len(shape) != len(target) or shape[-1] != target[-1]:
         raise OptionError(
-            f"{name}: got shape {array.shape}, expected 2 or 3 spatial axes and the channels"
+            f"out: got shape {target}, expected {len(shape) - 1} spatial axes and "
+            f"{shape[-1]} channels, as the source has"
         )
-    if not array.flags.c_contiguous:
+    if 0 not in target and not 0 < np.prod(shape, dtype=object) < LARGEST:
         raise OptionError(
-            f"{name}: got strides {array.strides} of shape {array.shape}, expected a "
-            "C-contiguous array; np.ascontiguousarray makes one"
+            f"source: got shape {shape}, expected at least one voxel and less than 2**31"
         )
-    dtype = array.dtype
+
+
+def _check_kind(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    if len(shape) not in {3, 4}:
+        raise OptionError(
+            f"{name}: got shape {shape}, expected 2 or 3 spatial axes and the channels"
+        )
     if dtype.kind not in "iuf" or dtype.itemsize > 8 or not dtype.isnative:  # noqa: PLR2004
         raise OptionError(
             f"{name}: got dtype {dtype.str}, expected integers or floats of at most 8 bytes "
@@ -93,11 +109,20 @@ def check_values(
         )
 
 
-def _check_matrix(matrix: np.ndarray, axes: int) -> None:
+def checked_matrix(matrix: np.ndarray, axes: int) -> np.ndarray:
+    """Return a matrix as C-contiguous float64.
+
+    Raises:
+        OptionError: Its shape is not that of so many axes, or a number is not finite.
+    """
     if matrix.shape != (axes, axes + 1):
         raise OptionError(
             f"matrix: got shape {matrix.shape}, expected {(axes, axes + 1)}, from output voxel to "
             "source voxel"
         )
-    if not all(map(math.isfinite, matrix.ravel().tolist())):
-        raise OptionError(f"matrix: got {matrix.tolist()}, expected finite numbers")
+    rows = np.ascontiguousarray(matrix, np.float64)
+    for row in rows.tolist():
+        for value in row:
+            if not -_HUGE < value < _HUGE:
+                raise OptionError(f"matrix: got {rows.tolist()}, expected finite numbers")
+    return rows

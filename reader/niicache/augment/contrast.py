@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.augment import checks, intensity_kernels
+from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, values
+from niicache.augment.kernels import intensity as loops
 from niicache.options import check_flag
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Contrast(Intensity):
 
     def _stretch(self, factors: np.ndarray, voxels: np.ndarray, channel: int) -> None:
         flat, real = voxels.reshape(-1), voxels.dtype.type
-        low, high, mean, _ = intensity_kernels.stats(flat)
+        low, high, mean, _ = loops.stats(flat)
         if not self.preserve_range:
             low, high = -np.inf, np.inf
         scale, offset = factors[channel], mean * (1 - factors[channel])
-        intensity_kernels.linear(flat, real(scale), real(offset), real(low), real(high))
+        loops.linear(flat, real(scale), real(offset), real(low), real(high))

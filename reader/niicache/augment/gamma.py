@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.augment import checks, intensity_kernels
+from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, values
+from niicache.augment.kernels import intensity as loops
 from niicache.options import check_flag
 
 if TYPE_CHECKING:
@@ -53,18 +54,18 @@ class Gamma(Intensity):
 
     def _raise(self, gammas: np.ndarray, voxels: np.ndarray, channel: int) -> None:
         flat, real = voxels.reshape(-1), voxels.dtype.type
-        low, high, mean, std = intensity_kernels.stats(flat)
+        low, high, mean, std = loops.stats(flat)
         span = high - low
         if not (0 < span < np.inf and np.isfinite(mean)):  # flat, or not all of it is numbers
             return
         start, rise = (high, -span) if self.inverted else (low, span)
         change = (real(start), real(1 / rise), real(gammas[channel]), real(rise), real(start))
-        power = intensity_kernels.power if real is np.float32 else _power
+        power = loops.power if real is np.float32 else _power
         now_mean, now_std = power(flat, *change)
         if self.keep_stats:
             scale = std / max(now_std, span * 1e-7)
             limits = real(-np.inf), real(np.inf)
-            intensity_kernels.linear(flat, real(scale), real(mean - now_mean * scale), *limits)
+            loops.linear(flat, real(scale), real(mean - now_mean * scale), *limits)
 
 
 def _power(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.augment import checks, smoothing_kernels
+from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels
+from niicache.augment.kernels import smoothing as loops
 from niicache.options import check_flag
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ def _blur(sigmas: np.ndarray, voxels: np.ndarray, channel: int) -> None:
         if len(weights) == 1:
             continue
         if axis == voxels.ndim - 1:
-            smoothing_kernels.blur_rows(voxels.reshape(-1, voxels.shape[-1]), weights)
+            loops.blur_rows(voxels.reshape(-1, voxels.shape[-1]), weights)
         else:
             outer = math.prod(voxels.shape[:axis])
             inner = voxels.reshape(outer, voxels.shape[axis], -1)
-            smoothing_kernels.blur_inner(inner, weights)
+            loops.blur_inner(inner, weights)
 
 
 def _weights(sigma: float, dtype: np.dtype) -> np.ndarray:

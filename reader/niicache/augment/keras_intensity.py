@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.augment import checks, intensity_kernels
+from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_image
+from niicache.augment.kernels import intensity as loops
 from niicache.options import check_flag
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class KerasChannelShift(Intensity):
     def _change(self, image: np.ndarray, params: float) -> None:
         def shift(voxels: np.ndarray) -> None:
             real = voxels.dtype.type
-            low, high, *_ = intensity_kernels.stats(voxels)
-            intensity_kernels.linear(voxels, real(1), real(params), real(low), real(high))
+            low, high, *_ = loops.stats(voxels)
+            loops.linear(voxels, real(1), real(params), real(low), real(high))
 
         on_image(image, shift)
 
@@ -80,11 +81,11 @@ class KerasBrightness(Intensity):
     def _change(self, image: np.ndarray, params: float) -> None:
         def brighten(voxels: np.ndarray) -> None:
             real = voxels.dtype.type
-            black, white, *_ = intensity_kernels.stats(voxels)
+            black, white, *_ = loops.stats(voxels)
             if black >= 0 and white <= WHITE:
                 black, white = 0.0, float(WHITE)
             offset = real(black * (1 - params))
-            intensity_kernels.linear(voxels, real(params), offset, real(black), real(white))
+            loops.linear(voxels, real(params), offset, real(black), real(white))
 
         on_image(image, brighten)
 
@@ -112,9 +113,9 @@ class KerasStandardise(Intensity):
     def _change(self, image: np.ndarray, params: bool) -> None:  # noqa: FBT001  # parameters have one place
         def standardise(voxels: np.ndarray) -> None:
             real = voxels.dtype.type
-            *_, mean, std = intensity_kernels.stats(voxels)
+            *_, mean, std = loops.stats(voxels)
             scale = 1 / (std + TINY) if params else 1.0
             limits = real(-np.inf), real(np.inf)
-            intensity_kernels.linear(voxels, real(scale), real(-mean * scale), *limits)
+            loops.linear(voxels, real(scale), real(-mean * scale), *limits)
 
         on_image(image, standardise)

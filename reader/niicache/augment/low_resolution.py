@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.augment import checks, smoothing_kernels
+from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels
+from niicache.augment.kernels import smoothing as loops
 from niicache.options import check_flag
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def _coarsen(scales: np.ndarray, voxels: np.ndarray, channel: int) -> None:
         voxels = voxels[None]
     low, high, part = (np.concatenate(parts) for parts in zip(*lines, strict=True))
     small = np.empty([len(one) for one in kept], voxels.dtype)
-    smoothing_kernels.pick(voxels, small, np.concatenate(kept))
-    smoothing_kernels.enlarge(small, voxels, low, high, part.astype(voxels.dtype))
+    loops.pick(voxels, small, np.concatenate(kept))
+    loops.enlarge(small, voxels, low, high, part.astype(voxels.dtype))
 
 
 def _line(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from niicache.augment import checks, intensity_kernels
+from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_image
+from niicache.augment.kernels import intensity as loops
 from niicache.errors import OptionError
 from niicache.options import check_one_of
 
@@ -51,7 +52,7 @@ class ZScore(Intensity):
     def _change(self, image: np.ndarray, params: tuple[float, float] | Literal["image"]) -> None:
         def scale(voxels: np.ndarray) -> None:
             if isinstance(params, str):
-                *_, mean, std = intensity_kernels.stats(voxels)
+                *_, mean, std = loops.stats(voxels)
             else:
                 mean, std = params
             _linear(voxels, 1 / max(std, TINY), -mean / max(std, TINY))
@@ -124,4 +125,4 @@ def _linear(
     voxels: np.ndarray, scale: float, offset: float, low: float = -np.inf, high: float = np.inf
 ) -> None:
     real = voxels.dtype.type
-    intensity_kernels.linear(voxels, real(scale), real(offset), real(low), real(high))
+    loops.linear(voxels, real(scale), real(offset), real(low), real(high))

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
-from niicache.augment.arguments import MODES, check_arrays, check_values
+from niicache.augment.arguments import check_memory, check_words, checked_matrix
+from niicache.augment.fit import HALF, Fit, fit
 from niicache.augment.kernels.compiling import addresses
-from niicache.augment.kernels.rows import CONSTANT, NEAREST, REFLECT, WRAP
 from niicache.augment.kernels.sweep import SCRATCH_BYTES, sweep
 from niicache.augment.kernels.whole import move
 from niicache.errors import OptionError
 
-_MODES = dict(zip(MODES, (CONSTANT, NEAREST, REFLECT, WRAP), strict=True))
-
-_HALF = np.dtype(np.float16)
-_FLOAT, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
-_SINGLE: Final = frozenset(map(np.dtype, ("i1", "u1", "i2", "u2", "f2", "f4")))
-"""Types whose every value float32 holds."""
-_PAIRS = {1: np.empty(0, np.uint16), 2: np.empty(0, np.uint32), 4: np.empty(0, np.uint64)}
-_STILL = (np.empty((3, 0, 0, 0), np.float32), np.empty(0, np.intp), np.empty(0))
 _FARTHEST: Final = 2.0**40
 _SLICE = np.eye(3, 4)
 _SLICE[1:, 1:] = 0.0
-_EXAMPLES: dict[np.dtype[Any], np.ndarray] = {}
 
 
 def resample(
@@ -65,40 +56,26 @@ def resample(
     Raises:
         OptionError: Arguments do not fit each other.
     """
-    axes = source.ndim - 1
-    check_arrays(source, out, matrix, order, mode)
-    check_values(source.dtype, out.dtype, order, fill, scale, offset)
-    rows = np.ascontiguousarray(matrix, np.float64)
+    check_words(order, mode)
+    check_memory(source, out)
+    values = (order, mode, fill, scale, offset)
+    made = fit(source.dtype, source.shape, out.dtype, out.shape, *values)
+    rows = checked_matrix(matrix, source.ndim - 1)
     whole = displacement is None and is_whole(rows)
     if not out.size:
         return
-    if out.dtype == _HALF:
-        _resample_half(source, out, rows, order, mode, fill, scale, offset, displacement)
-        return
-    if source.dtype == _HALF:
-        source = source.astype(np.float32)
-    shape, target = source.shape, out.shape
-    if axes == 2:  # noqa: PLR2004  # a plane is a volume of one slice
-        rows = _of_volume(rows)
-        shape, target = (1, *shape), (1, *target)
-    pitch = shape[2]
-    if pitch == 1 and order == "linear" and not whole:
-        source, pitch = source.repeat(2, axis=-2), 2  # every voxel has one after it
-    reals = _example(_real(source.dtype, out.dtype))
-    number = (out if out.dtype.kind in "iu" else reals).dtype.type
-    start, to = addresses(source, out)
-    where = (start, _example(source.dtype), to, _example(out.dtype))
-    values = (_MODES[mode], out.dtype.type(fill), number(scale), number(offset))
-    if whole:
-        move(*where, rows, shape, target, *values)
-        return
-    cell = _PAIRS.get(source.itemsize) if shape[3] == 1 else None
-    cell = _example(source.dtype) if cell is None else cell
-    smooth = True if order == "linear" else None
-    kind = (cell, smooth, reals)
-    scratch = np.empty(SCRATCH_BYTES, np.uint8)
-    bend = _bend(displacement, axes, target)
-    sweep(*where, *kind, rows, shape, target, pitch, *values, *bend, scratch)
+    if out.dtype != HALF:
+        _run(made, source, out, rows, displacement, whole=whole)
+    elif whole and source.dtype == HALF and scale == 1.0 and offset == 0.0:  # bits are bits
+        bits = int(HALF.type(fill).view(np.int16))
+        given = source.view(np.int16), out.view(np.int16), rows
+        resample(*given, order="nearest", mode=mode, fill=bits)
+    else:  # no compiled loop writes halves
+        single = np.empty(out.shape, np.float32)
+        made = fit(source.dtype, source.shape, single.dtype, out.shape, *values)
+        _run(made, source, single, rows, displacement, whole=whole)
+        with np.errstate(over="ignore"):
+            out[...] = single
 
 
 def is_whole(matrix: np.ndarray) -> bool:
@@ -120,53 +97,46 @@ def is_whole(matrix: np.ndarray) -> bool:
     return len(taken) == len(matrix)
 
 
-def _resample_half(
+def _run(
+    made: Fit,
     source: np.ndarray,
     out: np.ndarray,
     matrix: np.ndarray,
-    order: Literal["linear", "nearest"],
-    mode: Literal["constant", "nearest", "reflect", "wrap"],
-    fill: float,
-    scale: float,
-    offset: float,
     displacement: np.ndarray | None,
+    *,
+    whole: bool,
 ) -> None:
-    """Do the same for an output of halves, which no compiled loop knows."""
-    still = displacement is None and is_whole(matrix) and scale == 1.0 and offset == 0.0
-    if still and source.dtype == _HALF:  # bits are bits
-        bits = int(_HALF.type(fill).view(np.int16))
-        resample(
-            source.view(np.int16), out.view(np.int16), matrix, order="nearest", mode=mode, fill=bits
-        )
+    """Call the compiled loops."""
+    axes = len(matrix)
+    if made.stored is not None:
+        source = source.astype(made.stored)
+    pitch = made.shape[2]
+    if made.lone and not whole:
+        source, pitch = source.repeat(2, axis=-2), 2  # every voxel has one after it
+    if axes == 2:  # noqa: PLR2004
+        matrix = _of_volume(matrix)
+    start, to = addresses(source, out)
+    where = (start, made.like, to, made.out_like)
+    if whole:
+        move(*where, matrix, made.shape, made.target, *made.values)
         return
-    single = np.empty(out.shape, np.float32)
-    resample(
-        source,
-        single,
-        matrix,
-        order=order,
-        mode=mode,
-        fill=fill,
-        scale=scale,
-        offset=offset,
-        displacement=displacement,
-    )
-    with np.errstate(over="ignore"):
-        out[...] = single
+    bend = None if displacement is None else _bend(displacement, axes, made.target)
+    shapes = (matrix, made.shape, made.target, pitch)
+    sweep(*where, *made.kind, *shapes, *made.values, bend, np.empty(SCRATCH_BYTES, np.uint8))
 
 
 def _bend(
-    displacement: np.ndarray | None, axes: int, target: tuple[int, ...]
+    displacement: np.ndarray, axes: int, target: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return control points as those of a volume, and room for what is made of them."""
-    if displacement is None:
-        return _STILL
     shape = np.shape(displacement)
     if len(shape) != axes + 1 or shape[0] != axes or 0 in shape:
         raise OptionError(
             f"displacement: got shape {shape}, expected {axes} values for each point of a grid of "
             f"{axes} axes: ({axes}, *grid)"
         )
+    if not np.isfinite(displacement).all():
+        raise OptionError("displacement: got NaN or infinity, expected finite numbers")
     control = np.zeros((3, *(1,) * (3 - axes), *shape[1:]), np.float32)
     control[3 - axes :] = displacement.reshape(axes, *control.shape[1:])
     taps = 4 * sum(target[:3])
@@ -179,15 +149,3 @@ def _of_volume(matrix: np.ndarray) -> np.ndarray:
     rows = _SLICE.copy()
     rows[1:, 1:] = matrix
     return rows
-
-
-def _real(stored: np.dtype[Any], wanted: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type to reckon in: every value of the source fits, and so do the results."""
-    return _FLOAT if stored in _SINGLE and wanted in _SINGLE else _DOUBLE
-
-
-def _example(dtype: np.dtype[Any]) -> np.ndarray:
-    """Return an array of no voxels, which tells a compiled loop the dtype."""
-    if dtype not in _EXAMPLES:
-        _EXAMPLES[dtype] = np.empty(0, dtype)
-    return _EXAMPLES[dtype]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.augment import checks, intensity_kernels, noise
+from niicache.augment import checks, noise
 from niicache.augment.gaussian_noise import NoiseParams
 from niicache.augment.intensity import Intensity, on_image
+from niicache.augment.kernels import intensity as loops
 
 if TYPE_CHECKING:
     from niicache.augment.transform import Facts
@@ -57,4 +58,4 @@ def _magnitude(params: NoiseParams, voxels: np.ndarray) -> None:
         for one in parts:
             rng.standard_normal(out=one, dtype=real)
         parts *= sigma
-        intensity_kernels.rician(part, parts[0], parts[1], low)
+        loops.rician(part, parts[0], parts[1], low)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from niicache.augment import resampling
-from niicache.augment.kernels.rows import span
+from niicache.augment import fit
+from niicache.augment.kernels import rows
+from niicache.augment.kernels.compiling import compiled
 from niicache.augment.resampling import is_whole, resample
 from niicache.errors import OptionError
 
@@ -257,6 +258,11 @@ def test_values_beyond_what_float32_counts_are_reckoned_in_float64():
     assert out.ravel().tolist() == [2**30 + 0.25, 2**30 + 1.25]
 
 
+@compiled
+def span(base, step, last, count):
+    return rows.span(base, step, last, count)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     base=st.floats(-1e6, 1e6),
@@ -353,4 +359,4 @@ def test_what_does_not_fit_is_refused(change, says):
 
 
 def test_the_kernels_know_every_mode():
-    assert list(resampling._MODES) == MODES
+    assert list(fit._MODES) == MODES

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import compiled, part
+from niicache.augment.kernels.compiling import part, piece
 from niicache.augment.kernels.rows import CONSTANT, NEAREST, fold, holds
 
 LANES: Final = 16
@@ -19,7 +19,7 @@ FRACTION: Final = 0xFFFFFF
 UNIT: Final = np.float32(2.0**-24)
 
 
-@compiled
+@piece
 def trace(places: Any, double: Any, count: Any, first: Any, base: Any, along: Any) -> None:
     """Write the coordinates of a block.
 
@@ -37,7 +37,7 @@ def trace(places: Any, double: Any, count: Any, first: Any, base: Any, along: An
             row[j] = start + np.float64(np.int32(first + j)) * step
 
 
-@compiled
+@piece
 def enclose(places: Any, double: Any, outer: Any, count: Any, shape: Any, mode: Any) -> Any:
     """Bring the coordinates of a block inside, and return whether ``outer`` says a thing.
 
@@ -68,7 +68,7 @@ def enclose(places: Any, double: Any, outer: Any, count: Any, shape: Any, mode: 
     return strays
 
 
-@compiled
+@piece
 def split(
     places: Any,
     double: Any,
@@ -103,13 +103,13 @@ def split(
         index[j] = np.int32(i * plane + k * row + m)
 
 
-@compiled
+@piece
 def _top(size: Any) -> Any:
     """Return the last index that has a neighbour after it: the last coordinate weighs that one."""
     return np.int32(max(size - 2, 0))
 
 
-@compiled
+@piece
 def place(
     index: Any,
     weights: Any,
@@ -147,11 +147,11 @@ def place(
         index[j] = np.int32(a * plane + b * row + c)
 
 
-@compiled
+@piece
 def _fixed(base: Any, along: Any, first: Any, axis: Any) -> Any:
     return np.int64(np.rint((base[axis] + first * along[axis]) * WHOLE))
 
 
-@compiled
+@piece
 def _step(step: Any) -> Any:
     return np.int64(np.rint(min(max(step, -FARTHEST), FARTHEST) * WHOLE))

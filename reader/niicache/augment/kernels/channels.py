@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from niicache.augment.kernels.compiling import RGB, compiled, part, size_of
+from niicache.augment.kernels.compiling import RGB, part, piece, size_of
 from niicache.augment.kernels.vectors import blend_four, blend_one, blend_three
 
 
-@compiled
+@piece
 def blend_voxels(
     out: Any,
     out_like: Any,

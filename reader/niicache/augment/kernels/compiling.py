@@ -1,11 +1,18 @@
-"""How the loops are compiled, and how they reach memory: by pointers."""
+"""How the loops are compiled, and how they reach memory: by pointers.
+
+A stored loop is thrown away when its own file changes, and not for the pieces that it is made of.
+Who changes a piece touches the files of the loops, or deletes the folder that numba stores in.
+"""
 
 from __future__ import annotations
 
+import logging
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numba
 from numba import types
+from numba.core import event
 from numba.extending import intrinsic
 
 if TYPE_CHECKING:
@@ -17,27 +24,58 @@ BLOCK: Final = 256
 RGB: Final = 3
 """A number of channels that is worth loops of its own: LLVM unrolls what is constant."""
 
+EXACT: Final = frozenset[str]()
+"""No freedom: what the loop says is what is computed."""
 
-def compiled(function: Callable[..., Any]) -> Any:
+ONCE: Final = frozenset({"contract"})
+"""``a * b + c`` may round once. NaN, infinities and the order of sums stay."""
+
+LOOSE: Final = frozenset({"contract", "reassoc", "nsz", "arcp"})
+"""Sums in any order too, so that LLVM may vectorise them."""
+
+
+def compiled(function: Callable[..., Any], *, may: frozenset[str] = EXACT) -> Any:
     """Compile on first use, without the GIL, and keep the result on disk where there is a place."""
+    fastmath = set(may) or False
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        return numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)
     except RuntimeError:  # numba found no writable folder for its cache
-        return numba.njit(nogil=True)(function)
+        return numba.njit(nogil=True, fastmath=fastmath)(function)
 
 
-def contracted(function: Callable[..., Any]) -> Any:
-    """Compile as :func:`compiled` does, and let ``a * b + c`` round once.
-
-    No other freedom of ``fastmath`` is given: NaN, infinities and the order of sums stay.
-    """
-    try:
-        return numba.njit(nogil=True, cache=True, fastmath={"contract"})(function)
-    except RuntimeError:
-        return numba.njit(nogil=True, fastmath={"contract"})(function)
+def piece(function: Callable[..., Any], *, may: frozenset[str] = EXACT) -> Any:
+    """Compile a part of a loop, with it and stored in it. Python cannot call it."""
+    return numba.njit(
+        nogil=True, fastmath=set(may) or False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )(function)
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+loose, loose_piece = partial(compiled, may=LOOSE), partial(piece, may=LOOSE)
+
+
+class _Announcer(event.Listener):  # type: ignore[misc]  # numba ships no types
+    """Says that something is compiled, which takes seconds, the first time that it is."""
+
+    def on_start(self, event: Any) -> None:
+        if event.data["dispatcher"].py_func.__module__.startswith("niicache.augment."):
+            _announce()
+
+    def on_end(self, event: Any) -> None: ...
+
+
+@cache
+def _announce() -> None:
+    """Warn, so that it is seen wherever nobody set up a log."""
+    logging.getLogger("niicache.augment").warning(
+        "niicache.augment: compiling its loops, which takes seconds; "
+        "they are kept for the next process where there is a place"
+    )
+
+
+event.register("numba:compile", _Announcer())
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def load(_context: Any, address: Any, like: Any) -> Any:
     """Return the number at an address, aligned or not, of the dtype of ``like``."""
     item = like.dtype
@@ -74,13 +112,13 @@ def size_of(_context: Any, like: Any) -> Any:
     return types.intp(like), build
 
 
-@compiled
+@piece
 def part(address: Any, which: Any, like: Any) -> Any:
     """Return a pointer to one of the parts of a scratch, each of BLOCK numbers as ``like``."""
     return pointer(address + which * BLOCK * size_of(like), like)
 
 
-@contracted
+@partial(piece, may=ONCE)
 def between(near: Any, far: Any, weight: Any) -> Any:
     """Return what lies between two numbers."""
     return near + weight * (far - near)

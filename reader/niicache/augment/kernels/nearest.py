@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import RGB, compiled, load, part, size_of
+from niicache.augment.kernels.compiling import RGB, load, part, piece, size_of
 
 
-@compiled
+@piece
 def round_places(places: Any, double: Any, index: Any, count: Any, strides: Any) -> None:
     """Write the index of the nearest voxel for each of a block.
 
@@ -27,7 +27,7 @@ def round_places(places: Any, double: Any, index: Any, count: Any, strides: Any)
         index[j] = np.int32(i * plane + k * row + m)
 
 
-@compiled
+@piece
 def copy(
     out: Any,
     out_like: Any,
@@ -60,7 +60,7 @@ def copy(
         _copy(out, out_like, index, count, source, channels, like, scale, offset)
 
 
-@compiled
+@piece
 def _copy(
     out: Any,
     out_like: Any,
@@ -86,7 +86,7 @@ def _copy(
             out[j * channels + channel] = one(value * scale + offset)
 
 
-@compiled
+@piece
 def fill_values(values: Any, start: Any, stop: Any, fill: Any) -> None:
     """Write the same number from one position to another."""
     for j in range(start, stop):

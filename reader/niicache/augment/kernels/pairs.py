@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from niicache.augment.kernels.compiling import (
     BLOCK,
+    ONCE,
     between,
-    compiled,
-    contracted,
     load,
     part,
+    piece,
     pointer,
     size_of,
 )
 
 
-@compiled
+@piece
 def fetch_pairs(
     pairs: Any, cell: Any, index: Any, count: Any, source: Any, steps: Any, flat: Any
 ) -> None:
@@ -47,7 +48,7 @@ def fetch_pairs(
         four[j] = load(at + steps[0] + steps[1], cell)
 
 
-@contracted
+@partial(piece, may=ONCE)
 def blend_pairs(
     out: Any,
     voxels: Any,
@@ -91,6 +92,6 @@ def blend_pairs(
         out[j] = between(e, f, u[j]) * scale + offset
 
 
-@compiled
+@piece
 def _pair(voxels: Any, which: Any, like: Any) -> Any:
     return pointer(voxels + which * 2 * BLOCK * size_of(like), like)

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import compiled
+from niicache.augment.kernels.compiling import piece
 
 CONSTANT, NEAREST, REFLECT, WRAP = range(4)
 """What lies outside of the source."""
 
 
-@compiled
+@piece
 def holds(coordinate: Any, last: Any) -> Any:
     """Return whether a coordinate is inside of an axis."""
     return coordinate >= 0.0 and coordinate <= last
 
 
-@compiled
+@piece
 def fold(coordinate: Any, last: Any, mode: Any) -> Any:
     """Return the coordinate inside of the axis that has the same value, as SciPy has it."""
     if holds(coordinate, last):
@@ -42,7 +42,7 @@ def fold(coordinate: Any, last: Any, mode: Any) -> Any:
     return min(max(coordinate, 0.0), last)
 
 
-@compiled
+@piece
 def span(base: Any, step: Any, last: Any, count: Any) -> Any:
     """Return the first and the end of the positions of a row that are inside of an axis."""
     if step == 0.0:
@@ -62,7 +62,7 @@ def span(base: Any, step: Any, last: Any, count: Any) -> Any:
     return start, stop
 
 
-@compiled
+@piece
 def bases(matrix: Any, x: Any, y: Any) -> Any:
     """Return the source coordinates of the first voxel of a row."""
     return (
@@ -72,7 +72,7 @@ def bases(matrix: Any, x: Any, y: Any) -> Any:
     )
 
 
-@compiled
+@piece
 def inside(base: Any, along: Any, shape: Any, count: Any) -> Any:
     """Return the first and the end of the positions of a row that are inside of the source."""
     start, stop = span(base[0], along[0], shape[0] - 1.0, count)
@@ -82,7 +82,7 @@ def inside(base: Any, along: Any, shape: Any, count: Any) -> Any:
     return start, max(start, stop)
 
 
-@compiled
+@piece
 def is_flat(base: Any, along: Any, shape: Any, bent: Any) -> Any:
     """Return whether a row lies in one plane of the first axis, so that there is half to do."""
     still = not bent and along[0] == 0.0 and holds(base[0], shape[0] - 1.0)

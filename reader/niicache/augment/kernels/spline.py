@@ -4,10 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
-from niicache.augment.kernels.compiling import compiled, part
+import numpy as np
+
+from niicache.augment.kernels.compiling import part, piece, pointer, size_of
+
+_DOUBLE, _TAP = np.dtype(np.float64), np.dtype(np.intp)
 
 
-@compiled
+@piece
+def tables(bend: Any, target: Any) -> Any:
+    """Return what tells for each row how it is bent; None for None.
+
+    Args:
+        bend: Control points (3, *points) float32, room of (4 * (x + y + z),) intp, and room of
+            (4 * (x + y + z) + 3 * points of the last two axes + 3 * of the last,) float64.
+        target: (x, y, z, C) of the output.
+    """
+    if bend is None:
+        return None
+    control, taken, room = bend
+    _, a, b, c = control.shape
+    which, weights = pointer(taken.ctypes.data, _TAP), pointer(room.ctypes.data, _DOUBLE)
+    slab_at = room.ctypes.data + size_of(_DOUBLE) * taken.size
+    line_at = slab_at + size_of(_DOUBLE) * 3 * b * c
+    taps(which, weights, 0, target[0], a)
+    taps(which, weights, target[0], target[1], b)
+    taps(which, weights, target[0] + target[1], target[2], c)
+    points = pointer(control.ctypes.data, control.dtype)
+    rooms = (pointer(slab_at, _DOUBLE), pointer(line_at, _DOUBLE))
+    return points, (a, b, c), which, weights, rooms
+
+
+@piece
+def line_of(spline: Any, x: Any, y: Any, target: Any) -> Any:
+    """Return the control points of a row, and what weighs them; None for None."""
+    if spline is None:
+        return None
+    points, counts, which, weights, rooms = spline
+    slab, line = rooms
+    if y == 0:
+        flatten(slab, points, which, weights, x, counts[0], counts[1] * counts[2])
+    flatten(line, slab, which, weights, target[0] + y, counts[1], counts[2])
+    return line, counts[2], which, weights, target[0] + target[1]
+
+
+@piece
+def move_along(places: Any, double: Any, count: Any, at: Any, line: Any) -> None:
+    """Move the coordinates of a block whose first voxel is at a position of its row."""
+    if line is not None:
+        points, number, which, weights, first = line
+        bend(places, double, count, first + at, points, number, which, weights)
+
+
+@piece
 def taps(which: Any, weights: Any, first: Any, count: Any, points: Any) -> None:
     """Write which control points act on each position of an axis, and how strongly.
 
@@ -34,7 +83,7 @@ def taps(which: Any, weights: Any, first: Any, count: Any, points: Any) -> None:
             which[at + k] = min(max(before - 1 + k, 0), points - 1)
 
 
-@compiled
+@piece
 def flatten(
     flat: Any, control: Any, which: Any, weights: Any, position: Any, points: Any, rest: Any
 ) -> None:
@@ -57,7 +106,7 @@ def flatten(
             flat[axis * rest + i] = total
 
 
-@compiled
+@piece
 def bend(
     places: Any,
     double: Any,

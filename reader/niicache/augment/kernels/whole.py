@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import compiled, pointer, size_of
+from niicache.augment.kernels.compiling import compiled, piece, pointer, size_of
 from niicache.augment.kernels.nearest import copy, fill_values
 from niicache.augment.kernels.rows import CONSTANT, fold, holds
 
@@ -75,7 +75,7 @@ def move(
             copy(block, kind, index, stop - start, at, channels, stored, scale, offset)
 
 
-@compiled
+@piece
 def _fill_table(table: Any, step: Any, start: Any, last: Any, stride: Any, mode: Any) -> None:
     """Write how far each position of an output axis goes in the source, -1 for outside."""
     for j in range(table.size):

@@ -12,7 +12,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from niicache.augment.compiled import compiled
+from niicache.augment.kernels.compiling import loose, loose_piece
 
 _SQRT_HALF_BITS = 0x3F3504F3
 
@@ -47,7 +47,7 @@ def _two_to(_context: Any, _value: Any) -> Any:
     return types.float32(types.float32), build
 
 
-@compiled
+@loose_piece
 def _log2(x: Any) -> Any:
     """Return the logarithm of a positive, normal float32; Cephes' logf in base 2."""
     power, rest = _split(x)
@@ -66,7 +66,7 @@ def _log2(x: Any) -> Any:
     return (y + f) * np.float32(1.4426950408889634) + power
 
 
-@compiled
+@loose_piece
 def _exp2(x: Any) -> Any:
     """Return 2**x of a float32, 0.0 below -126; Cephes' exp2f."""
     x = max(x, np.float32(-127))
@@ -81,7 +81,7 @@ def _exp2(x: Any) -> Any:
     return (y * f + np.float32(1)) * _two_to(n)
 
 
-@compiled
+@loose
 def stats(x: Any) -> Any:
     """Return minimum, maximum, mean and standard deviation of a vector, as four float64."""
     low, high = x[0], x[0]
@@ -98,14 +98,14 @@ def stats(x: Any) -> Any:
     return np.float64(low), np.float64(high), mean + first, np.sqrt(spread)
 
 
-@compiled
+@loose
 def linear(x: Any, scale: Any, offset: Any, low: Any, high: Any) -> None:
     """Do x * scale + offset, cut to low and high. All in the dtype of x."""
     for i in range(x.size):
         x[i] = min(max(x[i] * scale + offset, low), high)
 
 
-@compiled
+@loose
 def power(x: Any, low: Any, scale: Any, gamma: Any, span: Any, offset: Any) -> Any:
     """Do ((x - low) * scale) ** gamma * span + offset of a float32 vector; return mean and std.
 
@@ -125,7 +125,7 @@ def power(x: Any, low: Any, scale: Any, gamma: Any, span: Any, offset: Any) -> A
     return mean * span + offset, std * abs(span)
 
 
-@compiled
+@loose
 def rician(x: Any, real: Any, imaginary: Any, low: Any) -> None:
     """Do sqrt((x - low + real)**2 + imaginary**2) + low."""
     for i in range(x.size):

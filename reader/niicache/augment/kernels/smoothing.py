@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.compiled import compiled
+from niicache.augment.kernels.compiling import loose, loose_piece
 
 _TILE = 4 * 1024
 """float32 of a tile of :func:`blur_inner`: they stay in a core's first cache."""
 
 
-@compiled
+@loose_piece
 def _mirrored(i: Any, n: Any) -> Any:
     """Return the index that an index outside stands for, the border voxel counted once."""
     if n == 1:
@@ -21,7 +21,7 @@ def _mirrored(i: Any, n: Any) -> Any:
     return min(i, 2 * n - 2 - i)
 
 
-@compiled
+@loose
 def blur_rows(x: Any, weights: Any) -> None:
     """Convolve each row of (rows, n) in place.
 
@@ -59,7 +59,7 @@ def blur_rows(x: Any, weights: Any) -> None:
                     )
 
 
-@compiled
+@loose
 def blur_inner(x: Any, weights: Any) -> None:
     """Convolve (outer, n, inner) along its middle axis in place, some of ``inner`` at a time.
 
@@ -81,7 +81,7 @@ def blur_inner(x: Any, weights: Any) -> None:
                 _convolve(block[j, begin : begin + count], wide, j + radius, weights)
 
 
-@compiled
+@loose_piece
 def _convolve(out: Any, wide: Any, at: Any, weights: Any) -> None:
     """Add up rows of ``wide`` around row ``at``."""
     for k in range(1, weights.size, 3):
@@ -99,7 +99,7 @@ def _convolve(out: Any, wide: Any, at: Any, weights: Any) -> None:
                 out[i] += (a0[i] + a1[i]) * a + (b0[i] + b1[i]) * b + (c0[i] + c1[i]) * c
 
 
-@compiled
+@loose
 def pick(x: Any, few: Any, at: Any) -> None:
     """Fill a volume (a, b, c) with voxels of another.
 
@@ -117,7 +117,7 @@ def pick(x: Any, few: Any, at: Any) -> None:
                 target[c] = source[last[c]]
 
 
-@compiled
+@loose
 def enlarge(few: Any, out: Any, low: Any, high: Any, part: Any) -> None:
     """Interpolate a volume (a, b, c) to (x, y, z) linearly, axis by axis.
 
