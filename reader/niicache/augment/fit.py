@@ -32,6 +32,7 @@ class Fit(NamedTuple):
         shape: (X, Y, Z, C) of the source, a plane as a volume of one slice.
         target: (x, y, z, C).
         values: Mode, fill, scale and offset.
+        moved: The same where voxels only change place: no scale where the bits stay.
     """
 
     stored: np.dtype[Any] | None
@@ -42,6 +43,7 @@ class Fit(NamedTuple):
     shape: tuple[int, ...]
     target: tuple[int, ...]
     values: tuple[Any, ...]
+    moved: tuple[Any, ...]
 
 
 @lru_cache(maxsize=KEPT)
@@ -70,6 +72,8 @@ def fit(
     real = _FLOAT if stored in _SINGLE and wanted in _SINGLE else _DOUBLE
     cell = _PAIRS.get(stored.itemsize, stored) if shape[3] == 1 else stored
     number = (wanted if wanted.kind in "iu" else real).type
+    around, change = (_MODES[mode], wanted.type(fill)), (number(scale), number(offset))
+    moved = (*around, None, None) if scale == 1.0 and offset == 0.0 else (*around, *change)
     return Fit(
         stored=_FLOAT if narrow else None,
         lone=order == "linear" and shape[2] == 1,
@@ -78,7 +82,8 @@ def fit(
         kind=(_example(cell), True if order == "linear" else None, _example(real)),
         shape=shape,
         target=target,
-        values=(_MODES[mode], wanted.type(fill), number(scale), number(offset)),
+        values=(*around, *change) if order == "linear" else moved,
+        moved=moved,
     )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from niicache.augment.arguments import check_memory, check_words, checked_matrix
 from niicache.augment.fit import HALF, Fit, fit
 from niicache.augment.kernels.compiling import addresses
-from niicache.augment.kernels.sweep import SCRATCH_BYTES, sweep
+from niicache.augment.kernels.sweep import sweep
+from niicache.augment.kernels.ways import SCRATCH_BYTES
 from niicache.augment.kernels.whole import move
 from niicache.errors import OptionError
 
@@ -118,7 +119,8 @@ def _run(
     start, to = addresses(source, out)
     where = (start, made.like, to, made.out_like)
     if whole:
-        move(*where, matrix, made.shape, made.target, *made.values)
+        room = np.empty(sum(made.target[:3]), np.int64)
+        move(*where, matrix, made.shape, made.target, *made.moved, room)
         return
     bend = None if displacement is None else _bend(displacement, axes, made.target)
     shapes = (matrix, made.shape, made.target, pitch)

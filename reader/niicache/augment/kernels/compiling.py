@@ -36,18 +36,20 @@ LOOSE: Final = frozenset({"contract", "reassoc", "nsz", "arcp"})
 
 def compiled(function: Callable[..., Any], *, may: frozenset[str] = EXACT) -> Any:
     """Compile on first use, without the GIL, and keep the result on disk where there is a place."""
-    fastmath = set(may) or False
     try:
-        return numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)
+        return numba.njit(cache=True, **_options(may))(function)
     except RuntimeError:  # numba found no writable folder for its cache
-        return numba.njit(nogil=True, fastmath=fastmath)(function)
+        return numba.njit(**_options(may))(function)
 
 
 def piece(function: Callable[..., Any], *, may: frozenset[str] = EXACT) -> Any:
     """Compile a part of a loop, with it and stored in it. Python cannot call it."""
-    return numba.njit(
-        nogil=True, fastmath=set(may) or False, no_cpython_wrapper=True, no_cfunc_wrapper=True
-    )(function)
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options(may))(function)
+
+
+def _options(may: frozenset[str]) -> dict[str, Any]:
+    # Divisions by 0 give infinity, which saves a branch and the time to compile it.
+    return {"nogil": True, "error_model": "numpy", "fastmath": set(may) or False}
 
 
 loose, loose_piece = partial(compiled, may=LOOSE), partial(piece, may=LOOSE)

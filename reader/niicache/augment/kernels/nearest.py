@@ -49,7 +49,7 @@ def copy(
         source: Address.
         channels: Values of a voxel.
         like: Of the dtype of the source.
-        scale: Multiplied with each, where it or the offset says a thing.
+        scale: Multiplied with each; None where the bits stay, those of NaN and -0.0 as well.
         offset: Added to each.
     """
     if channels == 1:  # constants, so that LLVM unrolls
@@ -73,7 +73,7 @@ def _copy(
     offset: Any,
 ) -> None:
     one, step, item = out_like.type, channels * size_of(like), size_of(like)
-    if scale == 1 and offset == 0:  # then the bits stay, those of NaN and -0.0 as well
+    if scale is None:
         for j in range(count):
             at = source + np.int64(index[j]) * step
             for channel in range(channels):

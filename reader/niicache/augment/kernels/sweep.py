@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
-
-from niicache.augment.kernels.blocks import enclose, place, split, trace
 from niicache.augment.kernels.compiling import BLOCK, compiled, piece, pointer, size_of
-from niicache.augment.kernels.linear import interpolate
-from niicache.augment.kernels.nearest import copy, fill_values, round_places
+from niicache.augment.kernels.nearest import fill_values
 from niicache.augment.kernels.rows import CONSTANT, bases, inside, is_flat
-from niicache.augment.kernels.spline import line_of, move_along, tables
-
-SCRATCH_BYTES: Final = BLOCK * 8 * (3 + 3 + 4 + 1 + 1)
-"""Coordinates, weights, voxels, indices, what is outside."""
-
-_WEIGHTS, _VOXELS, _INDICES, _OUTER_AT = (8 * BLOCK * parts for parts in (3, 6, 10, 11))
-_FLOAT_BYTES: Final = 4
-_DOUBLE, _INDEX, _OUTER = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.uint8)
+from niicache.augment.kernels.spline import line_of, tables
+from niicache.augment.kernels.ways import OUTER, OUTER_AT, locate, write
 
 
 @compiled
@@ -58,7 +48,7 @@ def sweep(
         pitch: Voxels in memory from row to row of the source, at least 2 to interpolate.
         mode: One of the four of ``rows``.
         fill: Of the type of the output.
-        scale: Of the type of ``real``, or of the output where that is an integer.
+        scale: Of the type of ``real``; None for the nearest voxel where the bits stay.
         offset: The same.
         bend: What :func:`~niicache.augment.kernels.spline.tables` takes; None where nothing is
             bent, for which loops without it are compiled.
@@ -103,87 +93,21 @@ def _row(
     fill_values(pointer(row, out_like), 0, at * channels, fill)
     fill_values(pointer(row, out_like), end * channels, length * channels, fill)
     flat = is_flat(base, along, shape, line is not None)
-    steps = _steps(strides, channels * size_of(like))
+    item = channels * size_of(like)
+    steps = (strides[0] * item, strides[1] * item, item)
     while at < end:
         safe = start <= at < stop
         limit = stop if safe else (start if at < start else end)
         count = min(BLOCK, limit - at)
         block = row + at * channels * size_of(out_like)
-        strays = _locate(scratch, real, count, at, safe, geometry, line, smooth)
-        _write(
+        strays = locate(scratch, real, count, at, safe, geometry, line, smooth)
+        write(
             block, out_like, count, source, like, cell, real, steps, channels, scratch, smooth,
-            numbers, flat,
+            numbers[1:], flat,
         )  # fmt: skip
         if strays:
-            outer = _outer(scratch)
+            outer = pointer(scratch + OUTER_AT, OUTER)
             for j in range(count):
                 if outer[j]:
                     fill_values(pointer(block, out_like), j * channels, (j + 1) * channels, fill)
         at += count
-
-
-@piece
-def _steps(strides: Any, item: Any) -> Any:
-    return strides[0] * item, strides[1] * item, item
-
-
-@piece
-def _locate(
-    scratch: Any,
-    real: Any,
-    count: Any,
-    at: Any,
-    safe: Any,
-    geometry: Any,
-    line: Any,
-    smooth: Any,
-) -> Any:
-    """Write indices and weights of a block, and return whether some of it is outside."""
-    base, along, shape, strides, mode = geometry
-    index = pointer(scratch + _INDICES, _INDEX)
-    if smooth is not None and safe and size_of(real) == _FLOAT_BYTES:
-        place(index, scratch + _WEIGHTS, real, count, at, base, along, shape, strides)
-        return False
-    trace(scratch, _DOUBLE, count, at, base, along)
-    move_along(scratch, _DOUBLE, count, at, line)
-    strays = False if safe else enclose(scratch, _DOUBLE, _outer(scratch), count, shape, mode)
-    if smooth is None:
-        round_places(scratch, _DOUBLE, index, count, strides)
-    else:
-        split(scratch, _DOUBLE, index, scratch + _WEIGHTS, real, count, shape, strides)
-    return strays
-
-
-@piece
-def _outer(scratch: Any) -> Any:
-    return pointer(scratch + _OUTER_AT, _OUTER)
-
-
-@piece
-def _write(
-    block: Any,
-    out_like: Any,
-    count: Any,
-    source: Any,
-    like: Any,
-    cell: Any,
-    real: Any,
-    steps: Any,
-    channels: Any,
-    scratch: Any,
-    smooth: Any,
-    numbers: Any,
-    flat: Any,
-) -> None:
-    """Load what was located, and write it."""
-    index = pointer(scratch + _INDICES, _INDEX)
-    _, scale, offset = numbers
-    if smooth is None:
-        to = pointer(block, out_like)
-        copy(to, out_like, index, count, source, channels, like, scale, offset)
-    else:
-        rooms = (scratch + _WEIGHTS, scratch + _VOXELS)
-        interpolate(
-            block, out_like, index, count, source, like, cell, real, steps, channels, rooms,
-            (scale, offset), flat,
-        )  # fmt: skip

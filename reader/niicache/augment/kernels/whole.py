@@ -26,6 +26,7 @@ def move(
     fill: Any,
     scale: Any,
     offset: Any,
+    room: Any,
 ) -> None:
     """Fill an output by index arithmetic.
 
@@ -39,48 +40,59 @@ def move(
         target: (x, y, z, C).
         mode: One of the four of ``rows``.
         fill: Of the type of the output.
-        scale: Of the type to reckon in.
+        scale: Of the type to reckon in; None with the offset where the bits stay.
         offset: The same.
+        room: (x + y + z,) int64.
     """
     stored, kind = like.dtype, out_like.dtype
-    width = target[2] * target[3]
+    width, item = target[2] * target[3], target[3] * size_of(kind)
     strides = (shape[1] * shape[2], shape[2], 1)
-    tables = (
-        np.empty(target[0], np.int64),
-        np.empty(target[1], np.int64),
-        np.empty(target[2], np.int64),
-    )
-    for source_axis in range(3):
-        for axis in range(3):
-            if matrix[source_axis, axis] != 0.0:
-                step, start = matrix[source_axis, axis], matrix[source_axis, 3]
-                last, stride = shape[source_axis] - 1.0, strides[source_axis]
-                _fill_table(tables[axis], step, start, last, stride, mode)
-    first, end = 0, target[2]
-    while first < end and tables[2][first] < 0:
-        first += 1
-    while first < end and tables[2][end - 1] < 0:
-        end -= 1
-    channels, item = target[3], size_of(kind)
+    begin = 0
+    for axis in range(3):
+        table = pointer(room.ctypes.data + begin * size_of(_INDEX), _INDEX)
+        _fill_table(table, matrix, axis, target[axis], shape, strides, mode)
+        begin += target[axis]
+    slabs = pointer(room.ctypes.data, _INDEX)
+    lines = pointer(room.ctypes.data + target[0] * size_of(_INDEX), _INDEX)
+    places_at = room.ctypes.data + (target[0] + target[1]) * size_of(_INDEX)
+    places = pointer(places_at, _INDEX)
+    first, end = _ends(places, target[2])
     for x in range(target[0]):
         for y in range(target[1]):
-            outside = tables[0][x] < 0 or tables[1][y] < 0
+            outside = slabs[x] < 0 or lines[y] < 0
             start, stop = (0, 0) if outside else (first, end)
-            row = out + (x * target[1] + y) * width * item
-            fill_values(pointer(row, kind), 0, start * channels, fill)
-            fill_values(pointer(row, kind), stop * channels, width, fill)
-            index = pointer(tables[2].ctypes.data + start * size_of(_INDEX), _INDEX)
-            at = source + (tables[0][x] + tables[1][y]) * channels * size_of(stored)
-            block = pointer(row + start * channels * item, kind)
-            copy(block, kind, index, stop - start, at, channels, stored, scale, offset)
+            row = out + (x * target[1] + y) * width * size_of(kind)
+            fill_values(pointer(row, kind), 0, start * target[3], fill)
+            fill_values(pointer(row, kind), stop * target[3], width, fill)
+            index = pointer(places_at + start * size_of(_INDEX), _INDEX)
+            at = source + (slabs[x] + lines[y]) * target[3] * size_of(stored)
+            block = pointer(row + start * item, kind)
+            copy(block, kind, index, stop - start, at, target[3], stored, scale, offset)
 
 
 @piece
-def _fill_table(table: Any, step: Any, start: Any, last: Any, stride: Any, mode: Any) -> None:
+def _fill_table(
+    table: Any, matrix: Any, axis: Any, count: Any, shape: Any, strides: Any, mode: Any
+) -> None:
     """Write how far each position of an output axis goes in the source, -1 for outside."""
-    for j in range(table.size):
-        place = start + j * step
-        if mode == CONSTANT and not holds(place, last):
-            table[j] = -1
-        else:
-            table[j] = int(fold(place, last, mode)) * stride
+    for source_axis in range(3):
+        step, start = matrix[source_axis, axis], matrix[source_axis, 3]
+        last, stride = shape[source_axis] - 1.0, strides[source_axis]
+        if step != 0.0:
+            for j in range(count):
+                place = start + j * step
+                if mode == CONSTANT and not holds(place, last):
+                    table[j] = -1
+                else:
+                    table[j] = int(fold(place, last, mode)) * stride
+
+
+@piece
+def _ends(table: Any, count: Any) -> Any:
+    """Return the first and the end of the positions that are inside."""
+    first, end = 0, count
+    while first < end and table[first] < 0:
+        first += 1
+    while first < end and table[end - 1] < 0:
+        end -= 1
+    return first, end
