@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+_END = 2**63
 _LENGTHS = ("longest", "shortest", "total")
 
 _CLASH = (
@@ -202,11 +203,16 @@ def sample_generator(seed: int, epoch: int, step: int, position: int) -> np.rand
     Raises:
         OptionError: A number is outside its range.
     """
-    numbers = {"seed": seed, "epoch": epoch, "step": step, "position": position}
+    for number in (seed, epoch, step, position):
+        if type(number) is not int or not 0 <= number < _END:
+            _check_key({"seed": seed, "epoch": epoch, "step": step, "position": position})
+    return np.random.Generator(philox(seed, SAMPLE, (0, epoch, step, position)))
+
+
+def _check_key(numbers: dict[str, int]) -> None:
     problems = [text for name in numbers for text in whole_problem(name, numbers[name], low=0)]
     if problems:
         raise OptionError("\n".join(problems))
-    return np.random.Generator(philox(seed, SAMPLE, (0, epoch, step, position)))
 
 
 def _frozen(one: ClassRows) -> ClassRows:

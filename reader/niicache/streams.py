@@ -24,6 +24,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -221,7 +222,19 @@ def _words(seed: int, index: int, purpose: int, start: int, count: int) -> npt.N
     return philox(seed, purpose, (low, top, index, 0)).random_raw(skip + count)[skip:]
 
 
+class _Key(ISeedSequence):
+    """A key as it is, where numpy would derive one from a seed, and first draw that from the OS."""
+
+    def __init__(self, seed: int, purpose: int) -> None:
+        self._words = np.array([seed, purpose], np.uint64)
+
+    def generate_state(self, n_words: int, dtype: object = np.uint32) -> npt.NDArray[np.uint64]:
+        """Return the two words of the key, all that Philox asks for."""
+        del n_words, dtype
+        return self._words
+
+
 def philox(seed: int, purpose: int, counter: tuple[int, int, int, int]) -> np.random.Philox:
     """Return the bit generator of a purpose, at a counter."""
-    key = np.array([seed, purpose], np.uint64)
-    return np.random.Philox(key=key, counter=np.array(counter, np.uint64))
+    counts = np.array(counter, np.uint64)
+    return np.random.Philox(_Key(seed, purpose), counter=counts)  # type: ignore[arg-type]  # the stubs know SeedSequence alone
