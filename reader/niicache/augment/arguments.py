@@ -45,7 +45,11 @@ def check_memory(source: np.ndarray, out: np.ndarray) -> None:
 
 
 def check_kinds(
-    stored: np.dtype[Any], shape: tuple[int, ...], wanted: np.dtype[Any], target: tuple[int, ...]
+    stored: np.dtype[Any],
+    shape: tuple[int, ...],
+    wanted: np.dtype[Any],
+    target: tuple[int, ...],
+    order: str,
 ) -> None:
     """Refuse dtypes and shapes of a source and an output that do not fit each other.
 
@@ -63,6 +67,11 @@ def check_kinds(
         raise OptionError(
             f"source: got shape {shape}, expected at least one voxel and less than 2**31"
         )
+    if wanted.kind != "f" and (order != "nearest" or stored.kind == "f"):
+        raise OptionError(
+            f"out: got dtype {wanted}, expected a float dtype for order {order!r} and a source "
+            f"of {stored}"
+        )
 
 
 def _check_kind(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
@@ -77,14 +86,7 @@ def _check_kind(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None
         )
 
 
-def check_values(
-    stored: np.dtype[Any],
-    wanted: np.dtype[Any],
-    order: str,
-    fill: float,
-    scale: float,
-    offset: float,
-) -> None:
+def check_values(wanted: np.dtype[Any], fill: float, scale: float, offset: float) -> None:
     """Refuse what an output of integers cannot hold.
 
     Raises:
@@ -92,11 +94,6 @@ def check_values(
     """
     if wanted.kind == "f":
         return
-    if order != "nearest" or stored.kind == "f":
-        raise OptionError(
-            f"out: got dtype {wanted}, expected a float dtype for order {order!r} and a source "
-            f"of {stored}"
-        )
     if scale != 1.0 or offset != 0.0:
         raise OptionError(
             f"scale, offset: got {scale!r}, {offset!r}, expected 1 and 0 for an output of {wanted}"

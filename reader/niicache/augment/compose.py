@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from niicache.augment.spatial import Spatial, plan, plan_problem
+from niicache.augment.intensity import Intensity
+from niicache.augment.spatial import Spatial, fill_of, plan, plan_problem
 from niicache.augment.transform import Facts, Transform
-from niicache.augment.warp import warp
+from niicache.augment.warp import STRAIGHT, Line, place, warp
 from niicache.errors import OptionError
 
 if TYPE_CHECKING:
@@ -14,14 +15,19 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from niicache.augment.plan import Plan
+    from niicache.augment.plan import Fill, Plan
 
 
 class Compose(Transform):
     """Draws several transforms in their order, and applies them.
 
     All spatial ones become ONE resampling, which is done first, and the others follow in their
-    order. A Compose inside is taken apart.
+    order. A Compose inside is taken apart. A scale of intensity that comes first of those, as
+    Rescale and ZScore, is part of the resampling.
+
+    :meth:`place` resamples from any memory into any other, so that an image goes straight from
+    where it was decoded, in the dtype it is stored in, to its place in a batch; :meth:`finish`
+    does the rest there.
 
     Args:
         transforms: Any of this package that work on one sample. MixUp and CutMix do not.
@@ -36,6 +42,7 @@ class Compose(Transform):
     transforms: tuple[Transform, ...]
     _spatial: tuple[tuple[int, Spatial], ...]
     _others: tuple[tuple[int, Transform], ...]
+    _fill: Fill
 
     def __init__(self, *transforms: Transform) -> None:
         for one in transforms:
@@ -53,6 +60,7 @@ class Compose(Transform):
         problem = plan_problem([one for _, one in spatial])
         if problem:
             raise OptionError(problem)
+        self._set("_fill", fill_of(one for _, one in spatial))
 
     def draw(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None = None
@@ -71,9 +79,33 @@ class Compose(Transform):
     def apply(
         self, image: np.ndarray, label: np.ndarray, params: tuple[Any, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Resample once, then change intensities."""
-        image, label = warp(image, label, self.plan(params, image.shape))
+        """Resample once, then change intensities; in place where nothing moves."""
+        line = self._line(params) or STRAIGHT
+        image, label = warp(image, label, self.plan(params, image.shape), line)
         return self.finish(image, label, params)
+
+    def place(
+        self,
+        source: np.ndarray,
+        out: np.ndarray,
+        params: tuple[Any, ...],
+        *,
+        what: Literal["image", "mask"] = "image",
+    ) -> None:
+        """Do the one resampling of an image or of its mask; an exact copy where nothing moves.
+
+        Args:
+            source: ``(*spatial, channel)`` of any dtype.
+            out: ``(*spatial, channel)`` of :meth:`out_shape`, C-contiguous, written. Of a float
+                dtype for an image, of an integer dtype for a mask.
+            params: Of :meth:`draw` for the shape of the source.
+            what: An image is interpolated, a mask is not.
+
+        Raises:
+            OptionError: The arrays do not fit each other.
+        """
+        line = (self._line(params) if what == "image" else None) or STRAIGHT
+        place(source, out, self.plan(params, source.shape), line, what=what)
 
     def plan(self, params: tuple[Any, ...], shape: tuple[int, ...]) -> Plan:
         """Return the one resampling that the spatial transforms come to.
@@ -82,15 +114,32 @@ class Compose(Transform):
             params: Of :meth:`draw`.
             shape: Of the source image, ``(*spatial, channel)``.
         """
-        return plan([(one, params[i]) for i, one in self._spatial], shape)
+        return plan([(one, params[i]) for i, one in self._spatial], shape, self._fill)
 
     def finish(
         self, image: np.ndarray, label: np.ndarray, params: tuple[Any, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Apply what is not spatial, for those who resampled by :meth:`plan` themselves."""
-        for i, one in self._others:
+        """Apply what :meth:`place` left to do, in place where that is possible.
+
+        Args:
+            image: What place wrote.
+            label: Mask that it wrote, or a vector.
+            params: The same.
+
+        Returns:
+            Image and label, those that were given or new arrays.
+        """
+        others = self._others[1:] if self._line(params) else self._others
+        for i, one in others:
             image, label = one.apply(image, label, params[i])
         return image, label
+
+    def _line(self, params: tuple[Any, ...]) -> Line | None:
+        """Return what the first of the others does, if that is a scale and an offset."""
+        if not self._others:
+            return None
+        i, one = self._others[0]
+        return one.line(params[i]) if isinstance(one, Intensity) else None
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape ``(*spatial, channel)`` that an image of a shape becomes."""

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from niicache.augment.arguments import MODES, check_kinds, check_values
+from niicache.augment.arguments import MODES, check_kinds
 from niicache.augment.kernels.rows import CONSTANT, NEAREST, REFLECT, WRAP
 
 _MODES = dict(zip(MODES, (CONSTANT, NEAREST, REFLECT, WRAP), strict=True))
@@ -31,8 +31,9 @@ class Fit(NamedTuple):
         kind: Cell, way and float type of :func:`~niicache.augment.kernels.sweep.sweep`.
         shape: (X, Y, Z, C) of the source, a plane as a volume of one slice.
         target: (x, y, z, C).
-        values: Mode, fill, scale and offset.
-        moved: The same where voxels only change place: no scale where the bits stay.
+        mode: One of the four of ``rows``.
+        fill: Type of what fills.
+        number: Type of a scale and an offset.
     """
 
     stored: np.dtype[Any] | None
@@ -42,8 +43,9 @@ class Fit(NamedTuple):
     kind: tuple[np.ndarray, bool | None, np.ndarray]
     shape: tuple[int, ...]
     target: tuple[int, ...]
-    values: tuple[Any, ...]
-    moved: tuple[Any, ...]
+    mode: int
+    fill: type[np.generic]
+    number: type[np.generic]
 
 
 @lru_cache(maxsize=KEPT)
@@ -54,26 +56,19 @@ def fit(
     target: tuple[int, ...],
     order: str,
     mode: str,
-    fill: float,
-    scale: float,
-    offset: float,
 ) -> Fit:
     """Return how a source of one dtype and shape becomes an output of another.
 
     Raises:
         OptionError: It does not.
     """
-    check_kinds(stored, shape, wanted, target)
-    check_values(stored, wanted, order, fill, scale, offset)
+    check_kinds(stored, shape, wanted, target, order)
     if len(shape) == len(("rows", "columns", "channels")):
         shape, target = (1, *shape), (1, *target)
     narrow = stored == HALF
     stored = _FLOAT if narrow else stored
     real = _FLOAT if stored in _SINGLE and wanted in _SINGLE else _DOUBLE
     cell = _PAIRS.get(stored.itemsize, stored) if shape[3] == 1 else stored
-    number = (wanted if wanted.kind in "iu" else real).type
-    around, change = (_MODES[mode], wanted.type(fill)), (number(scale), number(offset))
-    moved = (*around, None, None) if scale == 1.0 and offset == 0.0 else (*around, *change)
     return Fit(
         stored=_FLOAT if narrow else None,
         lone=order == "linear" and shape[2] == 1,
@@ -82,8 +77,9 @@ def fit(
         kind=(_example(cell), True if order == "linear" else None, _example(real)),
         shape=shape,
         target=target,
-        values=(*around, *change) if order == "linear" else moved,
-        moved=moved,
+        mode=_MODES[mode],
+        fill=wanted.type,
+        number=(wanted if wanted.kind in "iu" else real).type,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,11 +38,7 @@ class Flip(Spatial):
 
     def matrix(self, params: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
         """Return -1 and the last index where an axis is mirrored."""
-        count = len(shape) - 1
-        matrix = np.eye(count, count + 1)
-        for axis in params:
-            matrix[axis, axis], matrix[axis, count] = -1.0, shape[axis] - 1.0
-        return matrix
+        return _mirror(params, shape)
 
     def _drawn(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
@@ -54,3 +51,13 @@ class Flip(Spatial):
                 "count them from 0, without the channel axis"
             )
         return tuple(axis for axis in axes if rng.random() < self.p)
+
+
+@lru_cache(maxsize=256)
+def _mirror(axes: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    count = len(shape) - 1
+    matrix = np.eye(count, count + 1)
+    for axis in axes:
+        matrix[axis, axis], matrix[axis, count] = -1.0, shape[axis] - 1.0
+    matrix.flags.writeable = False
+    return matrix

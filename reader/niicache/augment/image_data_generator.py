@@ -116,8 +116,8 @@ def image_data_generator(
         fill_label=fill_label,
     )
     made: list[Transform] = [affine]
-    made += [Flip(axes=(1,), p=0.5)] if horizontal_flip else []
-    made += [Flip(axes=(0,), p=0.5)] if vertical_flip else []
+    mirrored = (1,) * bool(horizontal_flip) + (0,) * bool(vertical_flip)
+    made += [Flip(axes=mirrored, p=0.5)] if mirrored else []
     made += [KerasChannelShift(intensity=channel_shift_range)] if channel_shift_range else []
     made += [KerasBrightness(brightness=brightness_range)] if brightness_range is not None else []
     made += [Lambda(image=preprocessing_function)] if preprocessing_function is not None else []

@@ -13,6 +13,8 @@ from niicache.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from niicache.augment.warp import Line
+
 
 class Intensity(Transform):
     """Changes the voxels of float images, in place; labels stay as they are.
@@ -47,6 +49,15 @@ class Intensity(Transform):
             )
         self._change(image, params)
         return image, label
+
+    def line(self, params: Any) -> Line | None:
+        """Return the scale and the offset that this comes to, where that is all it does.
+
+        Args:
+            params: Of :meth:`draw`.
+        """
+        del params
+        return None
 
     @abstractmethod
     def _drawn(

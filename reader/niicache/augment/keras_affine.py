@@ -118,13 +118,15 @@ class KerasAffine(Spatial):
                 "channel), for Keras knows no other; use Affine and Flip, or augment.medical()"
             )
         low, high = self.zoom_range  # type: ignore[misc]
+        # as many numbers whatever is asked for, at once: each call takes as long as 60 pixels
+        theta, tx, sign_x, ty, sign_y, shear, zx, zy = rng.random(8).tolist()
         return KerasAffineParams(
-            theta=self.rotation_range * (2 * rng.random() - 1),
-            tx=_pixels(rng, self.height_shift_range, shape[0]),
-            ty=_pixels(rng, self.width_shift_range, shape[1]),
-            shear=self.shear_range * (2 * rng.random() - 1),
-            zx=low + (high - low) * rng.random(),
-            zy=low + (high - low) * rng.random(),
+            theta=self.rotation_range * (2 * theta - 1),
+            tx=_pixels(self.height_shift_range, shape[0], tx, sign_x),
+            ty=_pixels(self.width_shift_range, shape[1], ty, sign_y),
+            shear=self.shear_range * (2 * shear - 1),
+            zx=low + (high - low) * zx,
+            zy=low + (high - low) * zy,
         )
 
 
@@ -142,10 +144,12 @@ def _shift(name: str, value: object) -> Shift:
     )
 
 
-def _pixels(rng: np.random.Generator, wanted: Shift, length: int) -> float:
+def _pixels(wanted: Shift, length: int, part: float, sign: float) -> float:
+    """Return a shift in pixels from two numbers from 0 to below 1."""
     if isinstance(wanted, tuple):
-        chosen = wanted[int(rng.integers(len(wanted)))] * (1 - 2 * int(rng.integers(2)))
-        return chosen * length if max(wanted) < 1 else chosen
-    if isinstance(wanted, int):
-        return float(rng.integers(wanted)) * (1 - 2 * int(rng.integers(2))) if wanted else 0.0
-    return wanted * (2 * rng.random() - 1) * (length if wanted < 1 else 1)
+        chosen = wanted[int(part * len(wanted))] * (length if max(wanted) < 1 else 1)
+    elif isinstance(wanted, int):
+        chosen = float(int(part * wanted))
+    else:
+        return wanted * (2 * part - 1) * (length if wanted < 1 else 1)
+    return chosen if sign < 0.5 else -chosen  # noqa: PLR2004  # either sign

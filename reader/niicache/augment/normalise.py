@@ -10,6 +10,7 @@ import numpy as np
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_image
 from niicache.augment.kernels import intensity as loops
+from niicache.augment.warp import Line
 from niicache.errors import OptionError
 from niicache.options import check_one_of
 
@@ -49,13 +50,16 @@ class ZScore(Intensity):
             )
         return float(facts.mean), float(facts.std)
 
+    def line(self, params: tuple[float, float] | Literal["image"] | None) -> Line | None:
+        """Return 1 / deviation and -mean / deviation of the case."""
+        if params is None or isinstance(params, str):
+            return None
+        return _standard(*params)
+
     def _change(self, image: np.ndarray, params: tuple[float, float] | Literal["image"]) -> None:
         def scale(voxels: np.ndarray) -> None:
-            if isinstance(params, str):
-                *_, mean, std = loops.stats(voxels)
-            else:
-                mean, std = params
-            _linear(voxels, 1 / max(std, TINY), -mean / max(std, TINY))
+            known = loops.stats(voxels)[2:] if isinstance(params, str) else params
+            _linear(voxels, *_standard(*known))
 
         on_image(image, scale)
 
@@ -117,8 +121,17 @@ class Rescale(Intensity):
         del rng, shape, facts
         return self.scale, self.offset
 
+    def line(self, params: tuple[float, float] | None) -> Line | None:
+        """Return scale and offset."""
+        return None if params is None else Line(*params)
+
     def _change(self, image: np.ndarray, params: tuple[float, float]) -> None:
         on_image(image, lambda voxels: _linear(voxels, *params))
+
+
+def _standard(mean: float, std: float) -> Line:
+    scale = 1 / max(std, TINY)
+    return Line(scale, -mean * scale)
 
 
 def _linear(

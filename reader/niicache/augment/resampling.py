@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
-from niicache.augment.arguments import check_memory, check_words, checked_matrix
+from niicache.augment.arguments import check_memory, check_values, check_words, checked_matrix
 from niicache.augment.fit import HALF, Fit, fit
 from niicache.augment.kernels.compiling import addresses
 from niicache.augment.kernels.sweep import sweep
@@ -59,22 +59,22 @@ def resample(
     """
     check_words(order, mode)
     check_memory(source, out)
-    values = (order, mode, fill, scale, offset)
-    made = fit(source.dtype, source.shape, out.dtype, out.shape, *values)
+    made = fit(source.dtype, source.shape, out.dtype, out.shape, order, mode)
+    check_values(out.dtype, fill, scale, offset)
     rows = checked_matrix(matrix, source.ndim - 1)
     whole = displacement is None and is_whole(rows)
     if not out.size:
         return
     if out.dtype != HALF:
-        _run(made, source, out, rows, displacement, whole=whole)
+        _run(made, source, out, rows, displacement, (fill, scale, offset), whole=whole)
     elif whole and source.dtype == HALF and scale == 1.0 and offset == 0.0:  # bits are bits
         bits = int(HALF.type(fill).view(np.int16))
         given = source.view(np.int16), out.view(np.int16), rows
         resample(*given, order="nearest", mode=mode, fill=bits)
     else:  # no compiled loop writes halves
         single = np.empty(out.shape, np.float32)
-        made = fit(source.dtype, source.shape, single.dtype, out.shape, *values)
-        _run(made, source, single, rows, displacement, whole=whole)
+        made = fit(source.dtype, source.shape, single.dtype, out.shape, order, mode)
+        _run(made, source, single, rows, displacement, (fill, scale, offset), whole=whole)
         with np.errstate(over="ignore"):
             out[...] = single
 
@@ -104,6 +104,7 @@ def _run(
     out: np.ndarray,
     matrix: np.ndarray,
     displacement: np.ndarray | None,
+    values: tuple[float, float, float],
     *,
     whole: bool,
 ) -> None:
@@ -118,13 +119,18 @@ def _run(
         matrix = _of_volume(matrix)
     start, to = addresses(source, out)
     where = (start, made.like, to, made.out_like)
+    fill, scale, offset = values
+    change: tuple[Any, Any] = (made.number(scale), made.number(offset))
+    if (whole or made.kind[1] is None) and scale == 1.0 and offset == 0.0:
+        change = (None, None)  # the bits stay
+    numbers = (made.mode, made.fill(fill), *change)
     if whole:
         room = np.empty(sum(made.target[:3]), np.int64)
-        move(*where, matrix, made.shape, made.target, *made.moved, room)
+        move(*where, matrix, made.shape, made.target, *numbers, room)
         return
     bend = None if displacement is None else _bend(displacement, axes, made.target)
     shapes = (matrix, made.shape, made.target, pitch)
-    sweep(*where, *made.kind, *shapes, *made.values, bend, np.empty(SCRATCH_BYTES, np.uint8))
+    sweep(*where, *made.kind, *shapes, *numbers, bend, np.empty(SCRATCH_BYTES, np.uint8))
 
 
 def _bend(

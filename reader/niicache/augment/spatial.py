@@ -41,7 +41,7 @@ class Spatial(Transform):
         self, image: np.ndarray, label: np.ndarray, params: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """Resample image and mask."""
-        return warp(image, label, plan([(self, params)], image.shape))
+        return warp(image, label, plan([(self, params)], image.shape, fill_of([self])))
 
     @abstractmethod
     def matrix(self, params: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -77,18 +77,18 @@ class Spatial(Transform):
     ) -> Any: ...
 
 
-def plan(pairs: Iterable[tuple[Spatial, Any]], shape: tuple[int, ...]) -> Plan:
+def plan(pairs: Iterable[tuple[Spatial, Any]], shape: tuple[int, ...], fill: Fill) -> Plan:
     """Compose spatial transforms into one resampling.
 
     Args:
         pairs: Transforms and their parameters, in the order in which the image goes through them.
             Those whose parameters are None do nothing.
         shape: Of the image, ``(*spatial, channel)``.
+        fill: What lies outside, as :func:`fill_of` says it.
     """
     count = spatial_count("plan", shape)
-    matrix, displacement, fill = None, None, NOTHING
+    matrix, displacement = None, None
     for transform, params in pairs:
-        fill = transform.outside or fill
         if params is None:
             continue
         own = transform.matrix(params, shape)
@@ -101,6 +101,11 @@ def plan(pairs: Iterable[tuple[Spatial, Any]], shape: tuple[int, ...]) -> Plan:
     if matrix is None:
         matrix = np.eye(count, count + 1)
     return Plan(matrix=matrix, shape=shape[:-1], fill=fill, displacement=displacement)
+
+
+def fill_of(transforms: Iterable[Spatial]) -> Fill:
+    """Return what lies outside for transforms that are one resampling."""
+    return next((one.outside for one in transforms if one.outside is not None), NOTHING)
 
 
 def plan_problem(transforms: Sequence[Spatial]) -> str | None:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from niicache.augment import resampling
+from niicache.errors import OptionError
+
 if TYPE_CHECKING:
     from niicache.augment.plan import Plan
+
+
+class Line(NamedTuple):
+    """What is done to each voxel on its way: voxel * scale + offset."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+STRAIGHT = Line()
 
 
 def is_mask(image: np.ndarray, label: np.ndarray) -> bool:
@@ -15,36 +28,76 @@ def is_mask(image: np.ndarray, label: np.ndarray) -> bool:
     return label.ndim == image.ndim and label.shape[:-1] == image.shape[:-1]
 
 
-def warp(image: np.ndarray, label: np.ndarray, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+def place(
+    source: np.ndarray,
+    out: np.ndarray,
+    plan: Plan,
+    line: Line = STRAIGHT,
+    *,
+    what: Literal["image", "mask"] = "image",
+) -> None:
+    """Resample an image or a mask once.
+
+    Args:
+        source: ``(*spatial, channel)`` of any dtype.
+        out: The same of the plan's shape, written; memory of its own.
+        plan: What to do.
+        line: What is done to voxels of images, and to what fills.
+        what: An image is interpolated, a mask is not.
+
+    Raises:
+        OptionError: Arrays do not fit the plan or each other.
+    """
+    if out.shape != (*plan.shape, source.shape[-1]):
+        raise OptionError(
+            f"out: got shape {out.shape}, expected {(*plan.shape, source.shape[-1])}, what a "
+            f"source of shape {source.shape} becomes; see out_shape"
+        )
+    plain = line is STRAIGHT
+    if plain and plan.is_identity(source.shape[:-1]) and copies(source.dtype, out.dtype):
+        np.copyto(out, source)
+        return
+    fill = plan.fill
+    resampling.resample(
+        np.ascontiguousarray(source),
+        out,
+        plan.matrix,
+        order="linear" if what == "image" else "nearest",
+        mode=fill.mode,
+        fill=fill.value * line.scale + line.offset if what == "image" else float(fill.label),
+        scale=line.scale,
+        offset=line.offset,
+        displacement=plan.displacement,
+    )
+
+
+def copies(stored: np.dtype, wanted: np.dtype) -> bool:
+    """Say whether numpy converts a dtype as the resampling does."""
+    return stored == wanted or (wanted.kind == "f" and wanted.itemsize > 2)  # noqa: PLR2004  # halves may be too narrow
+
+
+def warp(
+    image: np.ndarray, label: np.ndarray, plan: Plan, line: Line = STRAIGHT
+) -> tuple[np.ndarray, np.ndarray]:
     """Resample a sample once.
 
     Args:
         image: ``(*spatial, channel)`` of any dtype; the result is float32 where it is no float.
         label: A mask on the same grid, or a vector, which is returned as it is.
         plan: What to do.
+        line: What is done to voxels of the image.
 
     Returns:
         New arrays; those that were given where there is nothing to do.
     """
-    if plan.is_identity(image.shape[:-1]):
-        return image, label
-    masked = is_mask(image, label)
+    still = plan.is_identity(image.shape[:-1])
+    moved = label
+    if not still and is_mask(image, label):
+        moved = np.empty((*plan.shape, label.shape[-1]), label.dtype)
+        place(label, moved, plan, what="mask")
+    if still and line is STRAIGHT and image.dtype.kind == "f":
+        return image, moved
     dtype = image.dtype if image.dtype.kind == "f" else np.dtype(np.float32)
-    warped = _resampled(image, plan, dtype, linear=True)
-    return warped, _resampled(label, plan, label.dtype, linear=False) if masked else label
-
-
-def _resampled(source: np.ndarray, plan: Plan, dtype: np.dtype, *, linear: bool) -> np.ndarray:
-    from niicache.augment.resampling import resample
-
-    out = np.empty((*plan.shape, source.shape[-1]), dtype)
-    resample(
-        np.ascontiguousarray(source),
-        out,
-        plan.matrix,
-        order="linear" if linear else "nearest",
-        mode=plan.fill.mode,
-        fill=plan.fill.value if linear else float(plan.fill.label),
-        displacement=plan.displacement,
-    )
-    return out
+    made = np.empty((*plan.shape, image.shape[-1]), dtype)
+    place(image, made, plan, line)
+    return made, moved

@@ -24,6 +24,7 @@ from niicache.augment import (
     Window,
     ZScore,
 )
+from niicache.augment.kernels import intensity as loops
 
 SHAPES = [(17, 30, 2), (9, 14, 11, 1), (1, 3, 40, 3)]
 shapes = pytest.mark.parametrize("shape", SHAPES)
