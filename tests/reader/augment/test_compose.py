@@ -15,12 +15,15 @@ from niicache.augment import (
     CenterCrop,
     Compose,
     Elastic,
+    Facts,
     Flip,
     Lambda,
     MixUp,
     RandomCrop,
     Rescale,
     Rotate90,
+    Transform,
+    ZScore,
 )
 from niicache.augment.plan import Fill
 from niicache.errors import OptionError
@@ -166,6 +169,90 @@ def test_intensities_follow_in_their_order_and_see_the_final_shape():
     assert shapes == [(4, 4, 2)] * 2
     np.testing.assert_allclose(made, (image[2:6, 2:6] + 1) * 2 + 1, rtol=1e-6)
     assert chain.out_shape((9, 9, 2)) == (4, 4, 2)
+
+
+class Still(Transform):
+    """Does nothing, and keeps what follows from being part of the resampling."""
+
+    def draw(self, *_):
+        return None
+
+    def apply(self, image, label, _):
+        return image, label
+
+
+FACTS = Facts(mean=40.0, std=12.5)
+scales = st.sampled_from(
+    [(), (Rescale(scale=0.25, offset=-3),), (ZScore(),), (ZScore(p=0.5), Rescale(scale=2.0))]
+)
+moves = st.sampled_from(
+    [
+        (),
+        (Flip(p=0.5),),
+        (CenterCrop(size=5), Rotate90()),
+        (Affine(rotation=30, shift=4, zoom=(0.8, 1.2), fill=-5, fill_label=9, p=0.7),),
+    ]
+)
+
+
+@settings(max_examples=40)
+@given(
+    scaled=scales,
+    moved=moves,
+    stored=st.sampled_from(["int16", "uint8", "float32"]),
+    seed=st.integers(0, 2**32),
+)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_placing_and_finishing_is_applying_one_by_one(shape, scaled, moved, stored, seed):
+    chain = Compose(*moved, *scaled, Brightness(multiply=(0.5, 2)))
+    plain = Compose(*moved, Still(), *scaled, Brightness(multiply=(0.5, 2)))
+    rng = np.random.default_rng(seed)
+    source = rng.integers(0, 99, shape).astype(stored)
+    mask = rng.integers(0, 4, (*shape[:-1], 1)).astype("uint8")
+    params = chain.draw(np.random.default_rng(seed), shape, FACTS)
+    image = np.full(chain.out_shape(shape), np.nan, "float32")
+    label = np.full(chain.out_shape(mask.shape), 77, "uint8")
+    chain.place(source, image, params)
+    chain.place(mask, label, params, what="mask")
+    placed = image.copy()
+    made = chain.finish(image, label, params)
+    assert made[0] is image
+    assert made[1] is label
+    whole = chain.apply(source.copy(), mask, params)
+    np.testing.assert_array_equal(made[0], whole[0])
+    np.testing.assert_array_equal(made[1], whole[1])
+    after = len(moved)
+    judge = plain.apply(source.copy(), mask, (*params[:after], None, *params[after:]))
+    np.testing.assert_allclose(made[0], judge[0], rtol=1e-5, atol=1e-4)
+    np.testing.assert_array_equal(made[1], judge[1])
+    if not scaled and all(one is None for one in params[:after]):
+        np.testing.assert_array_equal(placed, source.astype("float32"))
+
+
+def test_a_scale_is_part_of_the_resampling_only_where_it_comes_first():
+    image, _ = sample(SHAPES[0])
+    for chain, factor in (
+        (Compose(Flip(p=1.0), Rescale(scale=4.0), Brightness(add=(1, 1))), 4),
+        (Compose(Flip(p=1.0), Brightness(add=(1, 1)), Rescale(scale=4.0)), 1),
+    ):
+        params = chain.draw(np.random.default_rng(0), image.shape)
+        out = np.empty_like(image)
+        chain.place(image, out, params)
+        np.testing.assert_array_equal(out, np.flip(image, (0, 1)) * np.float32(factor))
+
+
+def test_an_image_may_be_placed_from_any_layout_and_only_where_it_fits():
+    image, _ = sample((9, 9, 4))
+    chain = Compose(CenterCrop(size=5))
+    params = chain.draw(np.random.default_rng(0), (9, 9, 2))
+    out = np.empty((5, 5, 2), np.float16)
+    chain.place(image[..., ::2], out, params)
+    np.testing.assert_array_equal(out, image[2:7, 2:7, ::2].astype(np.float16))
+    with pytest.raises(OptionError, match=r"out: got shape \(9, 9, 2\), expected \(5, 5, 2\)"):
+        chain.place(image[..., ::2], np.empty((9, 9, 2), np.float32), params)
+    still = Compose(Flip(p=0.0))
+    with pytest.raises(OptionError, match="out: got dtype int16, expected a float dtype"):
+        still.place(image, np.empty((9, 9, 4), np.int16), (None,))
 
 
 def test_a_compose_in_a_compose_is_taken_apart():

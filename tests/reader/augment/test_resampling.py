@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -270,6 +270,11 @@ def span(base, step, last, count):
     last=st.integers(0, 300),
     count=st.integers(0, 300),
 )
+# Where division rounds: one example for each way to be off by one.
+@example(base=26.6, step=-0.12, last=26, count=40)
+@example(base=26.6, step=0.35, last=28, count=40)
+@example(base=18.240000000000002, step=-0.68, last=6, count=40)
+@example(base=-30.400000000000002, step=1.6, last=16, count=40)
 def test_a_span_is_exactly_what_is_inside(base, step, last, count):
     with np.errstate(over="ignore"):
         where = np.float64(base) + np.arange(count) * np.float64(step)
@@ -348,6 +353,7 @@ MATRIX = np.eye(2, 3)
             "fill: got -1, expected a whole number from 0 to 255",
         ),
         ({"displacement": np.zeros((3, 4, 4))}, r"displacement: got shape \(3, 4, 4\)"),
+        ({"displacement": np.full((2, 4, 4), np.nan)}, "displacement: got NaN or infinity"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, says):

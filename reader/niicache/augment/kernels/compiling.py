@@ -43,7 +43,10 @@ def compiled(function: Callable[..., Any], *, may: frozenset[str] = EXACT) -> An
 
 
 def piece(function: Callable[..., Any], *, may: frozenset[str] = EXACT) -> Any:
-    """Compile a part of a loop, with it and stored in it. Python cannot call it."""
+    """Compile a part of a loop, with it and stored in it.
+
+    Nothing but a loop may call it: it has no way in from Python, and a call ends the process.
+    """
     return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options(may))(function)
 
 
