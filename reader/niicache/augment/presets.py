@@ -60,13 +60,15 @@ def medical(
 ) -> Compose:
     """Return the augmentation that nnU-Net trains with, by its ranges and probabilities.
 
-    For images that are normalised to mean 0 and deviation 1. From nnunetv2 2.8,
-    ``nnUNetTrainer.get_training_transforms``, with the meanings of batchgeneratorsv2: rotation p
-    0.2 and one zoom for all axes from 0.7 to 1.4, p 0.2; noise of deviation 0 to 0.1, p 0.1; blur
-    0.5 to 1 voxel, p 0.2 and each channel p 0.5; brightness 0.75 to 1.25, p 0.15; contrast 0.75 to
-    1.25, p 0.15; low resolution 0.5 to 1, p 0.25 and each channel p 0.5; gamma 0.7 to 1.5,
-    inverted p 0.1, then as it is p 0.3; mirrors p 0.5 an axis. Mirrors are part of the resampling
-    here, where they come last there: voxels are mirrored before noise instead of after.
+    For images that are normalised to mean 0 and deviation 1, with the meanings of
+    batchgeneratorsv2: rotation p 0.2 and one zoom for all axes from 0.7 to 1.4, p 0.2; noise of
+    deviation 0 to 0.1, p 0.1; blur 0.5 to 1 voxel, p 0.2; brightness 0.75 to 1.25, p 0.15;
+    contrast 0.75 to 1.25, p 0.15; low resolution 0.5 to 1, p 0.25; gamma 0.7 to 1.5, inverted p
+    0.1, then as it is p 0.3; mirrors p 0.5 an axis.
+
+    Two things are not as in ``nnUNetTrainer.get_training_transforms`` of nnunetv2 2.8. Blur and
+    low resolution act on every channel at these rates, where it leaves out each channel by half.
+    Mirrors are part of the resampling, so voxels are mirrored before noise instead of after.
 
     Args:
         mirror: Spatial axes to mirror; all if None, none if ().
@@ -91,10 +93,10 @@ def medical(
         zoom,
         *_mirrors(mirror),
         GaussianNoise(sigma=(0.0, 0.1), p=0.1),
-        GaussianBlur(sigma=(0.5, 1.0), per_axis=True, per_channel=True, p_channel=0.5, p=0.2),
+        GaussianBlur(sigma=(0.5, 1.0), per_axis=True, per_channel=True, p=0.2),
         Brightness(multiply=(0.75, 1.25), per_channel=True, p=0.15),
         Contrast(factor=(0.75, 1.25), per_channel=True, p=0.15),
-        LowResolution(scale=(0.5, 1.0), per_channel=True, p_channel=0.5, p=0.25),
+        LowResolution(scale=(0.5, 1.0), per_channel=True, p=0.25),
         Gamma(gamma=(0.7, 1.5), inverted=True, per_channel=True, p=0.1),
         Gamma(gamma=(0.7, 1.5), per_channel=True, p=0.3),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from helpers import run_python
 
 from niicache.augment.kernels import compiling
@@ -42,7 +44,7 @@ def test_loops_are_compiled_where_no_folder_can_be_written(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return real(**options)
 
-    monkeypatch.setattr(compiling.numba, "njit", njit)
+    monkeypatch.setattr(compiling, "numba", SimpleNamespace(njit=njit))
     assert compiling.compiled(lambda x: x + 1)(2) == 3
     assert compiling.loose(lambda x: x + 1)(2) == 3
     assert tried == [True, False] * 2
