@@ -150,6 +150,22 @@ def test_a_displacement_moves_the_coordinates_along_a_spline(axes, data, channel
     assert np.abs(out[fine] - judge[fine]).max(initial=0) <= 1e-4 * reach
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_outermost_voxels_are_met_exactly(channels, order, sign):
+    source = noise(np.random.default_rng(0), (5, 6, 7, channels), "int16")
+    matrix, target = np.zeros((3, 4)), np.zeros(3, int)
+    for axis, size in enumerate(source.shape[:3]):
+        matrix[axis, order[axis]] = sign / 2
+        matrix[axis, 3] = 0 if sign > 0 else size - 1
+        target[order[axis]] = 2 * size - 1
+    out = np.empty((*target, channels), np.float32)
+    resample(source, out, matrix, order="linear", mode="constant", fill=FILL)
+    judge = judged(source, matrix, tuple(target), order=1, mode="constant")
+    np.testing.assert_allclose(out, judge, rtol=1e-6, atol=1e-3)
+
+
 def a_move(rng, axes):
     """Return a flip, a quarter turn or a swap, and a shift by whole voxels."""
     linear = np.zeros((axes, axes))

@@ -1,16 +1,18 @@
-"""The compiled loops of the resampling, a module a task. Only they import numba.
+"""The compiled loops of the transforms, a module a task. Only they import numba.
 
     compiling  how functions are compiled, and pointers
+    sweep      the resampling: all of it, row by row
+    ways       the ways to the values of a block, chosen by types
     rows       which part of a row of output voxels is inside of the source
     blocks     coordinates, indices and weights of a block
     spline     how far a B-spline moves its voxels
-    linear     interpolation, in one of two ways
-    pairs      of one channel and at most four bytes a voxel
-    channels   everything else, voxel by voxel
+    pairs      interpolation of one channel and at most four bytes a voxel
+    channels   interpolation of everything else, voxel by voxel
     vectors    the channels of one voxel
     nearest    the nearest voxel
-    sweep      all of it, row by row
     whole      voxels that only change place: flips, quarter turns, whole shifts
+    intensity  statistics, scales and powers of a channel
+    smoothing  blur, and coarse grids
 
 A row is worked on in blocks of :data:`~niicache.augment.kernels.compiling.BLOCK` values, a block
 in three loops: coordinates to indices and weights, loads, interpolation. LLVM vectorises the first

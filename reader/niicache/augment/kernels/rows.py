@@ -84,6 +84,9 @@ def inside(base: Any, along: Any, shape: Any, count: Any) -> Any:
 
 @piece
 def is_flat(base: Any, along: Any, shape: Any, bent: Any) -> Any:
-    """Return whether a row lies in one plane of the first axis, so that there is half to do."""
-    still = not bent and along[0] == 0.0 and holds(base[0], shape[0] - 1.0)
+    """Return whether a row lies in one plane of the first axis, so that there is half to do.
+
+    The last plane is no such plane: it is reached from the one before it, with a weight of 1.
+    """
+    still = not bent and along[0] == 0.0 and 0.0 <= base[0] < shape[0] - 1.0
     return shape[0] == 1 or (still and base[0] == np.floor(base[0]))
