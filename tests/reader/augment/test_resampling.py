@@ -166,6 +166,19 @@ def test_the_outermost_voxels_are_met_exactly(channels, order, sign):
     np.testing.assert_allclose(out, judge, rtol=1e-6, atol=1e-3)
 
 
+@pytest.mark.parametrize("far", [3e8, -3e8, 2.0**31, -(2.0**40), 1e18])
+def test_beyond_all_that_is_counted_lies_the_outermost_voxel(far):
+    source = noise(np.random.default_rng(0), (5, 6, 3), "int16")
+    out = np.empty((4, 7, 3), np.float32)
+    for matrix in (
+        np.array([[1, 0.5, far], [0.5, 1, far]]),
+        np.array([[1, 0, 0.5], [0, far, 0.25]]),  # the first voxel of a row is inside
+    ):
+        resample(source, out, matrix, order="linear", mode="nearest")
+        judge = judged(source, matrix, (4, 7), order=1, mode="nearest")
+        np.testing.assert_allclose(out, judge, rtol=1e-4, atol=1e-2)
+
+
 def a_move(rng, axes):
     """Return a flip, a quarter turn or a swap, and a shift by whole voxels."""
     linear = np.zeros((axes, axes))

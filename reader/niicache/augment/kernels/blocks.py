@@ -123,9 +123,10 @@ def place(
 ) -> None:
     """Do what :func:`trace` and :func:`split` do for a block that is all inside, and do it quicker.
 
-    Coordinates are whole numbers of 2**-32 voxels here. They are off by less than 2**-24 voxels at
-    the end of a block, and by nothing where a step is a sum of few powers of two. What lies beyond
-    ``count`` is written too, up to whole vectors.
+    What is outside is brought to the nearest voxel, where coordinates are :func:`tame`. They are
+    whole numbers of 2**-32 voxels here, off by less than 2**-24 voxels at the end of a block, and
+    by nothing where a step is a sum of few powers of two. What lies beyond ``count`` is written
+    too, up to whole vectors.
     """
     u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
     x, y, z = (
@@ -135,10 +136,13 @@ def place(
     )
     by_x, by_y, by_z = _step(along[0]), _step(along[1]), _step(along[2])
     top = (_top(shape[0]), _top(shape[1]), _top(shape[2]))
+    ends = (_end(shape[0]), _end(shape[1]), _end(shape[2]))
     plane, row = np.int32(strides[0]), np.int32(strides[1])
     to = real.type
     for j in range((count + LANES - 1) // LANES * LANES):
-        p, q, r = max(x + j * by_x, 0), max(y + j * by_y, 0), max(z + j * by_z, 0)
+        p = min(max(x + j * by_x, 0), ends[0])
+        q = min(max(y + j * by_y, 0), ends[1])
+        r = min(max(z + j * by_z, 0), ends[2])
         i, k, m = np.int32(p >> 32), np.int32(q >> 32), np.int32(r >> 32)
         a, b, c = min(i, top[0]), min(k, top[1]), min(m, top[2])
         u[j] = to(np.int32((p >> 8) & FRACTION)) * UNIT + to(np.int32(i - a))
@@ -155,3 +159,19 @@ def _fixed(base: Any, along: Any, first: Any, axis: Any) -> Any:
 @piece
 def _step(step: Any) -> Any:
     return np.int64(np.rint(min(max(step, -FARTHEST), FARTHEST) * WHOLE))
+
+
+@piece
+def _end(size: Any) -> Any:
+    return np.int64(size - 1) << 32
+
+
+@piece
+def tame(base: Any, along: Any, count: Any) -> Any:
+    """Return whether :func:`place` can count the coordinates of a row, and all its vectors."""
+    count += LANES
+    return (
+        abs(base[0]) + count * abs(along[0]) < FARTHEST
+        and abs(base[1]) + count * abs(along[1]) < FARTHEST
+        and abs(base[2]) + count * abs(along[2]) < FARTHEST
+    )

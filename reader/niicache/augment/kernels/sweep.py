@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from niicache.augment.kernels.blocks import tame
 from niicache.augment.kernels.compiling import BLOCK, compiled, piece, pointer, size_of
 from niicache.augment.kernels.nearest import fill_values
 from niicache.augment.kernels.rows import CONSTANT, bases, inside, is_flat
 from niicache.augment.kernels.spline import line_of, tables
-from niicache.augment.kernels.ways import OUTER, OUTER_AT, locate, write
+from niicache.augment.kernels.ways import OUTER, OUTER_AT, clamps, locate, write
 
 
 @compiled
@@ -88,7 +89,12 @@ def _row(
     """Fill a row: what is outside at both its ends, what may be, and what is inside."""
     base, along, shape, strides, mode = geometry
     fill, channels = numbers[0], shape[3]
-    start, stop = (0, 0) if line is not None else inside(base, along, shape, length)
+    if line is not None:
+        start, stop = 0, 0
+    elif smooth is not None and clamps(real, mode) and tame(base, along, length):
+        start, stop = 0, length
+    else:
+        start, stop = inside(base, along, shape, length)
     at, end = (start, stop) if mode == CONSTANT and line is None else (0, length)
     fill_values(pointer(row, out_like), 0, at * channels, fill)
     fill_values(pointer(row, out_like), end * channels, length * channels, fill)

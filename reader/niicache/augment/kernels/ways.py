@@ -11,9 +11,10 @@ from numba.extending import overload
 
 from niicache.augment.kernels.blocks import enclose, place, split, trace
 from niicache.augment.kernels.channels import blend_voxels
-from niicache.augment.kernels.compiling import BLOCK, pointer
+from niicache.augment.kernels.compiling import BLOCK, piece, pointer, size_of
 from niicache.augment.kernels.nearest import copy, round_places
 from niicache.augment.kernels.pairs import blend_pairs, fetch_pairs
+from niicache.augment.kernels.rows import NEAREST
 from niicache.augment.kernels.spline import move_along
 
 SCRATCH_BYTES: Final = BLOCK * 8 * (3 + 3 + 4 + 1 + 1)
@@ -22,6 +23,7 @@ SCRATCH_BYTES: Final = BLOCK * 8 * (3 + 3 + 4 + 1 + 1)
 WEIGHTS, VOXELS, INDICES, OUTER_AT = (8 * BLOCK * parts for parts in (3, 6, 10, 11))
 """Where they begin."""
 
+_FLOAT_BYTES: Final = 4
 DOUBLE, INDEX, OUTER = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.uint8)
 
 
@@ -49,6 +51,12 @@ def _locate(
     if isinstance(smooth, types.NoneType):
         return _locate_nearest
     return _locate_quickly if real.dtype == types.float32 else _locate_linear
+
+
+@piece
+def clamps(real: Any, mode: Any) -> Any:
+    """Return whether interpolation by so wide weights needs no other care for what is outside."""
+    return size_of(real) == _FLOAT_BYTES and mode == NEAREST
 
 
 def _locate_nearest(
