@@ -246,11 +246,12 @@ def test_the_identity_returns_the_voxels_in_another_type():
 
 
 @pytest.mark.parametrize("order", ["linear", "nearest"])
-@pytest.mark.parametrize("whole", [True, False])
-def test_voxels_are_scaled_and_shifted_but_not_what_is_filled(order, whole):
-    source = noise(np.random.default_rng(0), (9, 8, 7, 2), "int16")
+@pytest.mark.parametrize("shift", [3, 3.2, (3, 3.2, 3.2)])  # whole, in space, in a plane
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_voxels_are_scaled_and_shifted_but_not_what_is_filled(order, shift, channels):
+    source = noise(np.random.default_rng(0), (9, 8, 7, channels), "int16")
     matrix = np.eye(3, 4)
-    matrix[:, 3] = 3 if whole else 3.2
+    matrix[:, 3] = shift
     plain, out = np.empty(source.shape, np.float32), np.empty(source.shape, np.float32)
     resample(source, plain, matrix, order=order, mode="constant", fill=np.nan)
     resample(source, out, matrix, order=order, mode="constant", fill=5, scale=0.5, offset=-3)
