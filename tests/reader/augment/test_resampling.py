@@ -167,15 +167,15 @@ def test_the_outermost_voxels_are_met_exactly(channels, order, sign):
 
 
 @pytest.mark.parametrize("far", [3e8, -3e8, 2.0**31, -(2.0**40), 1e18])
-def test_beyond_all_that_is_counted_lies_the_outermost_voxel(far):
-    source = noise(np.random.default_rng(0), (5, 6, 3), "int16")
-    out = np.empty((4, 7, 3), np.float32)
-    for matrix in (
-        np.array([[1, 0.5, far], [0.5, 1, far]]),
-        np.array([[1, 0, 0.5], [0, far, 0.25]]),  # the first voxel of a row is inside
-    ):
+@pytest.mark.parametrize("axis", range(3))
+def test_beyond_all_that_is_counted_lies_the_outermost_voxel(axis, far):
+    source = noise(np.random.default_rng(0), (4, 5, 6, 1), "int16")
+    out = np.empty((3, 4, 7, 1), np.float32)
+    for column in (2, 3):  # in a row's step, so that its first voxel is inside, or in its place
+        matrix = np.c_[np.eye(3) * 0.7, [0.5, 0.5, 0.25]]
+        matrix[axis, column] = far
         resample(source, out, matrix, order="linear", mode="nearest")
-        judge = judged(source, matrix, (4, 7), order=1, mode="nearest")
+        judge = judged(source, matrix, out.shape[:3], order=1, mode="nearest")
         np.testing.assert_allclose(out, judge, rtol=1e-4, atol=1e-2)
 
 
