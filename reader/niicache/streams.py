@@ -222,6 +222,11 @@ def _words(seed: int, index: int, purpose: int, start: int, count: int) -> npt.N
     return philox(seed, purpose, (low, top, index, 0)).random_raw(skip + count)[skip:]
 
 
+@lru_cache(maxsize=16)
+def _key(seed: int, purpose: int) -> _Key:
+    return _Key(seed, purpose)
+
+
 class _Key(ISeedSequence):
     """A key as it is, where numpy would derive one from a seed, and first draw that from the OS."""
 
@@ -237,4 +242,4 @@ class _Key(ISeedSequence):
 def philox(seed: int, purpose: int, counter: tuple[int, int, int, int]) -> np.random.Philox:
     """Return the bit generator of a purpose, at a counter."""
     counts = np.array(counter, np.uint64)
-    return np.random.Philox(_Key(seed, purpose), counter=counts)  # type: ignore[arg-type]  # the stubs know SeedSequence alone
+    return np.random.Philox(_key(seed, purpose), counter=counts)  # type: ignore[arg-type]  # the stubs know SeedSequence alone

@@ -95,6 +95,11 @@ class Affine(Spatial):
         """What fills."""
         return Fill(mode=self.fill_mode, value=self.fill, label=self.fill_label)
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """The spacing, to reckon in mm."""
+        return frozenset({"spacing"} if self.physical or self.shift_unit == "mm" else ())
+
     def matrix(self, params: AffineParams, shape: tuple[int, ...]) -> np.ndarray:
         """Return the matrix from output voxel to source voxel, (d, d + 1) float64."""
         turn = matrices.rotation(params.rotation.tolist())

@@ -80,7 +80,7 @@ class Compose(Transform):
         self, image: np.ndarray, label: np.ndarray, params: tuple[Any, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Resample once, then change intensities; in place where nothing moves."""
-        line = self._line(params) or STRAIGHT
+        line = self.line(params) or STRAIGHT
         image, label = warp(image, label, self.plan(params, image.shape), line)
         return self.finish(image, label, params)
 
@@ -104,7 +104,7 @@ class Compose(Transform):
         Raises:
             OptionError: The arrays do not fit each other.
         """
-        line = (self._line(params) if what == "image" else None) or STRAIGHT
+        line = (self.line(params) if what == "image" else None) or STRAIGHT
         place(source, out, self.plan(params, source.shape), line, what=what)
 
     def plan(self, params: tuple[Any, ...], shape: tuple[int, ...]) -> Plan:
@@ -129,13 +129,16 @@ class Compose(Transform):
         Returns:
             Image and label, those that were given or new arrays.
         """
-        others = self._others[1:] if self._line(params) else self._others
+        others = self._others[1:] if self.line(params) else self._others
         for i, one in others:
             image, label = one.apply(image, label, params[i])
         return image, label
 
-    def _line(self, params: tuple[Any, ...]) -> Line | None:
-        """Return what the first of the others does, if that is a scale and an offset."""
+    def line(self, params: tuple[Any, ...]) -> Line | None:
+        """Return what the first of those that are not spatial does, if it scales and shifts.
+
+        That is then part of the resampling.
+        """
         if not self._others:
             return None
         i, one = self._others[0]
@@ -146,6 +149,11 @@ class Compose(Transform):
         for _, one in self._spatial:
             shape = one.out_shape(shape)
         return shape
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """Names of the facts that any of them asks for."""
+        return frozenset().union(*(one.asks for one in self.transforms))
 
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self.transforms))})"

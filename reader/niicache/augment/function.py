@@ -44,9 +44,11 @@ class Lambda(Transform):
     def draw(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None = None
     ) -> int | None:
-        """Return the seed of the function's generator, or None not to call it."""
+        """Return the seed of the function's generator, 0 if it gets none; None not to call it."""
         del shape, facts
-        return noise.seed(rng) if rng.random() < self.p else None
+        if rng.random() >= self.p:
+            return None
+        return 0 if self.sample is None else noise.seed(rng)
 
     def apply(
         self, image: np.ndarray, label: np.ndarray, params: int | None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from niicache.augment import checks
-from niicache.augment.intensity import Intensity, on_image
+from niicache.augment.intensity import Intensity, on_channels, on_image
 from niicache.augment.kernels import intensity as loops
 from niicache.augment.warp import Line
 from niicache.errors import OptionError
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 
 TINY = 1e-8
 
+Standards: TypeAlias = tuple[tuple[float, float], ...]
+"""Mean and standard deviation of each channel."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ZScore(Intensity):
-    """Does (voxels - mean) / standard deviation.
+    """Does (voxels - mean) / standard deviation, for each channel.
 
     Attributes:
-        of: Whose mean and deviation: the whole "case"'s, from its facts, or the "image"'s that is
-            given, all channels and padding included.
+        of: Whose mean and deviation: the whole "case"'s, from its facts and without its padding,
+            or the "image"'s that is given, padding included.
         p: Probability to do anything.
     """
 
@@ -37,31 +40,40 @@ class ZScore(Intensity):
         check_one_of("ZScore.of", self.of, ("case", "image"))
         self._set("p", checks.probability("ZScore.p", self.p))
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """Mean and deviation of the case."""
+        return frozenset({"mean", "std"} if self.of == "case" else ())
+
     def _drawn(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
-    ) -> tuple[float, float] | Literal["image"]:
-        del rng, shape
+    ) -> Standards | Literal["image"]:
+        del rng
         if self.of == "image":
             return "image"
-        if facts is None or facts.mean is None or facts.std is None:
+        mean = None if facts is None else _each(facts.mean, shape[-1])
+        std = None if facts is None else _each(facts.std, shape[-1])
+        if mean is None or std is None:
             raise OptionError(
-                f"ZScore.of: got 'case' and facts {facts}, expected mean and std of the case; "
-                "call the transform with facts=Facts(mean=..., std=...), or take of='image'"
+                f"ZScore.of: got 'case' and facts {facts}, expected mean and std of the case, one "
+                f"number for each of {shape[-1]} channels or one for all; call the transform with "
+                "facts=Facts(mean=(...,), std=(...,)), or take of='image'"
             )
-        return float(facts.mean), float(facts.std)
+        return tuple(zip(mean, std, strict=True))
 
-    def line(self, params: tuple[float, float] | Literal["image"] | None) -> Line | None:
-        """Return 1 / deviation and -mean / deviation of the case."""
-        if params is None or isinstance(params, str):
+    def line(self, params: Standards | Literal["image"] | None) -> Line | None:
+        """Return 1 / deviation and -mean / deviation of the case, if all channels have the same."""
+        if params is None or isinstance(params, str) or len(set(params)) != 1:
             return None
-        return _standard(*params)
+        return _standard(*params[0])
 
-    def _change(self, image: np.ndarray, params: tuple[float, float] | Literal["image"]) -> None:
-        def scale(voxels: np.ndarray) -> None:
-            known = loops.stats(voxels)[2:] if isinstance(params, str) else params
-            _linear(voxels, *_standard(*known))
+    def _change(self, image: np.ndarray, params: Standards | Literal["image"]) -> None:
+        def scale(voxels: np.ndarray, channel: int) -> None:
+            flat = voxels.reshape(-1)
+            known = loops.stats(flat)[2:] if isinstance(params, str) else params[channel]
+            _linear(flat, *_standard(*known))
 
-        on_image(image, scale)
+        on_channels(image, scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +144,13 @@ class Rescale(Intensity):
 def _standard(mean: float, std: float) -> Line:
     scale = 1 / max(std, TINY)
     return Line(scale, -mean * scale)
+
+
+def _each(given: tuple[float, ...] | None, channels: int) -> tuple[float, ...] | None:
+    """Return a number for each channel, None if they are not given."""
+    if given is None or len(given) not in {1, channels}:
+        return None
+    return given * (channels // len(given))
 
 
 def _linear(

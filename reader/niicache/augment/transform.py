@@ -18,17 +18,14 @@ class Facts:
 
     Attributes:
         spacing: Distance of neighbouring voxels in mm, one number a spatial axis.
-        mean: Mean of the voxels of the whole case.
-        std: Their standard deviation.
-        minimum: The lowest of them.
-        maximum: The highest.
+        mean: Mean of the voxels of the whole case without its padding, one number a channel or
+            one for all.
+        std: Their standard deviation, one number a channel or one for all.
     """
 
     spacing: tuple[float, ...] | None = None
-    mean: float | None = None
-    std: float | None = None
-    minimum: float | None = None
-    maximum: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 class Transform(ABC):
@@ -80,6 +77,11 @@ class Transform(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw and apply, so that a transform fits ``BalancedSequence(transform=)``."""
         return self.apply(image, label, self.draw(rng, image.shape, facts))
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """Names of the :class:`Facts` that it cannot do without."""
+        return frozenset()
 
     def _set(self, name: str, value: object) -> None:
         """Replace an option of a frozen dataclass by its checked form."""

@@ -181,7 +181,7 @@ class Still(Transform):
         return image, label
 
 
-FACTS = Facts(mean=40.0, std=12.5)
+FACTS = Facts(mean=(40.0,), std=(12.5,))
 scales = st.sampled_from(
     [(), (Rescale(scale=0.25, offset=-3),), (ZScore(),), (ZScore(p=0.5), Rescale(scale=2.0))]
 )

@@ -243,8 +243,9 @@ def test_boxes_are_cut_whole_and_as_large_as_was_said(seed, count):
 
 def test_scales_of_intensity():
     image = noise(SHAPES[0])
-    facts = Facts(mean=100, std=30)
+    facts = Facts(mean=(100,), std=(30,))
     near(run(ZScore(), image, facts=facts)[1], (image - 100) / 30, image)
-    near(run(ZScore(of="image"), image)[1], (image - image.mean()) / image.std(), image)
+    each = image.mean((0, 1)), image.std((0, 1))
+    near(run(ZScore(of="image"), image)[1], (image - each[0]) / each[1], image)
     near(run(Window(low=80, high=130), image)[1], (np.clip(image, 80, 130) - 80) / 50, image)
     near(run(Rescale(scale=2, offset=-3), image)[1], image * 2.0 - 3, image)
