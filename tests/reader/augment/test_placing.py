@@ -1,0 +1,82 @@
+"""Many cases at once are placed as each by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from niicache import augment
+from niicache.augment.placing import Cases, place_cases
+from niicache.augment.warp import STRAIGHT, Line, place
+from niicache.sampling import sample_generator
+
+SHAPES = [(11, 9, 3), (12, 10, 1), (7, 8, 9, 1), (6, 7, 5, 2), (5, 6, 1, 1)]
+MOVES = [
+    augment.Compose(augment.Affine(rotation=30, shift=2, p=0.5), augment.Flip(p=0.5)),
+    augment.Compose(
+        augment.Affine(zoom=(0.8, 1.3), fill_mode="reflect", p=0.7),
+        augment.Elastic(magnitude=2, fill_mode="reflect", p=0.5),
+    ),
+    augment.Compose(augment.Flip(p=0.5), augment.CenterCrop(size=4)),
+    augment.Compose(augment.Affine(shift=3, fill=7.5, fill_label=2)),
+]
+
+
+def cases_of(shape, dtype, count=9):
+    rng = np.random.default_rng(len(shape))
+    voxels = (rng.random((count, *shape)) * 200).astype(dtype)
+    addresses = voxels.__array_interface__["data"][0] + np.arange(count) * voxels.strides[0]
+    return voxels, Cases(addresses, voxels.dtype, shape)
+
+
+def plans_of(transform, shape, count=9):
+    plans = []
+    for number in range(count):
+        params = transform.draw(sample_generator(3, 0, 0, number), shape)
+        plans.append(transform.plan(params, shape))
+    return plans
+
+
+def fitting(shape):
+    """Return the moves that an image of a shape can make."""
+    small = min(shape[:-1]) < 4
+    return [one for one in MOVES if not (small and one is MOVES[2])]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("stored", ["uint8", "int16", "float32", "float64", "float16"])
+@pytest.mark.parametrize("wanted", ["float32", "float64"])
+def test_images(shape, stored, wanted):
+    voxels, cases = cases_of(shape, stored)
+    rng = np.random.default_rng(0)
+    lines = [Line(float(a), float(b)) for a, b in rng.uniform(0.5, 2, (len(voxels), 2))]
+    for transform in fitting(shape):
+        plans = plans_of(transform, shape)
+        for some in ([STRAIGHT] * len(voxels), lines):
+            out = transform.out_shape(shape)
+            batch = np.full((len(voxels) + 1, *out), -1, wanted)
+            slots = rng.permutation(len(voxels) + 1)[: len(voxels)]
+            place_cases(cases, batch, slots, plans, some, what="image")
+            for case, slot, plan, line in zip(voxels, slots, plans, some, strict=True):
+                alone = np.empty(out, wanted)
+                place(case, alone, plan, line)
+                np.testing.assert_array_equal(batch[slot], alone)
+            left = set(range(len(voxels) + 1)) - set(slots.tolist())
+            assert (batch[list(left)] == -1).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint64"])
+def test_masks(shape, dtype):
+    voxels, cases = cases_of(shape, dtype)
+    for transform in fitting(shape):
+        plans = plans_of(transform, shape)
+        out = transform.out_shape(shape)
+        batch = np.zeros((len(voxels), *out), dtype)
+        lines = [Line(2.0, 1.0)] * len(voxels)  # of images alone
+        slots = np.arange(len(voxels))
+        place_cases(cases, batch, slots, plans, lines, what="mask")
+        for case, made, plan in zip(voxels, batch, plans, strict=True):
+            alone = np.empty(out, dtype)
+            place(case, alone, plan, what="mask")
+            np.testing.assert_array_equal(made, alone)
