@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from niicache.augmentation import apply_to_batch, check_batch_transform
 from niicache.loader import class_rows
 from niicache.losses import Losses
 from niicache.mixing import sampler_score
 from niicache.options import (
-    check_callable,
     check_count,
     check_flag,
     check_one_of,
@@ -18,17 +19,19 @@ from niicache.passes import Passes, asked_to_shuffle
 from niicache.sampling import Sampler
 from niicache.sequence import MEMORY, CacheSequence
 from niicache.spares import Spares
-from niicache.transform import Transform, apply_transform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     import keras
+    import numpy as np
 
+    from niicache.augment import BatchTransform, Transform
     from niicache.batch import Check
     from niicache.cache import Cache
     from niicache.sequence import Collate
+    from niicache.transform import Function
 
 OnDamage = Literal["raise", "skip"]
 
@@ -62,7 +65,8 @@ class BalancedSequence(CacheSequence):
         shuffle: bool = True,
         replacement: bool = False,
         mix: int | Literal["all"] = 4,
-        transform: Transform | None = None,
+        transform: Transform | Function | None = None,
+        batch_transform: BatchTransform | None = None,
         collate_fn: Collate | None = None,
         dtype: str = "float32",
         input_name: str | None = None,
@@ -87,9 +91,12 @@ class BalancedSequence(CacheSequence):
             replacement: Draw each case independently, instead of each once before any twice.
             mix: Chunks whose cases are shuffled together: 1 is fastest, "all" a full shuffle;
                 :attr:`mixing` says how near it comes.
-            transform: ``(image, label, rng) -> (image, label)`` on each sample, in the thread
-                that prepares the batch. The image comes in ``dtype`` and both keep their shapes;
-                the arrays may be changed in place. ``rng`` belongs to this sample of this batch.
+            transform: On each sample, in the thread that prepares the batch. One of
+                :mod:`niicache.augment`, which resamples cases on their way into the batch and may
+                change their shape; or a function ``(image, label, rng) -> (image, label)``: the
+                image comes in ``dtype`` and both keep their shapes; the arrays may be changed in
+                place. ``rng`` belongs to this sample of this batch.
+            batch_transform: On each batch after that: ``augment.MixUp`` or ``augment.CutMix``.
             collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
             dtype: Of the images. One-hot labels have it too, vectors if it is float32 or float64;
                 masks keep theirs.
@@ -108,13 +115,14 @@ class BalancedSequence(CacheSequence):
             OptionError: An argument is outside what is allowed.
             CacheError: The cache cannot be opened.
         """
-        check_callable("transform", transform)
+        check_batch_transform(batch_transform)
         check_flag("shuffle", shuffle)
         check_flag("replacement", replacement)
         check_one_of("on_damage", on_damage, ("raise", "skip"))
         check_count("damage_limit", damage_limit, 0)
         super().__init__(
             cache,
+            transform=transform,
             collate_fn=collate_fn,
             dtype=dtype,
             input_name=input_name,
@@ -133,7 +141,7 @@ class BalancedSequence(CacheSequence):
             mix=mix,
         )
         self._seed = seed
-        self._transform = transform
+        self._batch_transform = batch_transform
         self._losses = None if on_damage == "raise" else Losses(damage_limit)
         self._passes = Passes(self._sampler.steps)
         self._resumed = False
@@ -167,21 +175,15 @@ class BalancedSequence(CacheSequence):
         """Keras: batches in a pass. After :meth:`resume` an array, see ``Passes.length``."""
         return self._passes.length if self._resumed else len(self)
 
-    def batch(self, epoch: int, step: int) -> Any:
-        """Return batch ``step`` of any epoch: ``(x, y)``, or what ``collate_fn`` makes of them.
-
-        Raises:
-            IndexError: The epoch has no such batch.
-            DamageError: Chunks of the cache are missing or damaged.
-        """
+    def _samples(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
         draw = self._sampler.draw(epoch, step)
         spares = self._spares()
-        images, labels = (
-            self._loader.load(draw) if spares is None else spares.load(draw, epoch, step)
-        )
-        if self._transform is not None:
-            apply_transform(self._transform, images, labels, key=(self._seed, epoch, step))
-        return self._finished(images, labels)
+        load = self._loader.load if spares is None else partial(spares.load, epoch=epoch, step=step)
+        key = (self._seed, epoch, step)
+        images, labels = self._transformed(draw, load, key)
+        if self._batch_transform is not None:
+            return apply_to_batch(self._batch_transform, images, labels, key)
+        return images, labels
 
     def cases(self, epoch: int, step: int) -> tuple[tuple[str, str], ...]:
         """Return (class, case) of each sample of a batch, in its order. Reads no voxel.
@@ -207,8 +209,8 @@ class BalancedSequence(CacheSequence):
 
         The logs of the epoch that was broken off are means of the batches after the restart. A
         checkpoint after the last batch of an epoch goes on with the next one. Random streams of
-        layers, which Keras does not save, go on too, where each batch draws equally often. A
-        transform and a collate_fn are the only parts of the stream that are not compared.
+        layers, which Keras does not save, go on too, where each batch draws equally often. Your own
+        functions are the only parts of the stream that are not compared.
 
         Args:
             run: Folder that keeps the record of this run, made if there is none. A new run needs
@@ -222,7 +224,9 @@ class BalancedSequence(CacheSequence):
         from niicache.resume import Resume
 
         self._resumed = True
-        stream = describe(self.cache.manifest, self._sampler, self._dtype.name)
+        compose = None if self._augmentation is None else self._augmentation.compose
+        transforms = {"transform": compose, "batch_transform": self._batch_transform}
+        stream = describe(self.cache.manifest, self._sampler, self._dtype.name, transforms)
         return Resume(run, self._passes, stream)
 
     def on_epoch_begin(self) -> None:

@@ -13,16 +13,22 @@ import numpy as np
 from niicache.decoding import Decoder, Place
 from niicache.errors import DamageError
 from niicache.format.geometry import chunk_boxes
-from niicache.hot import SHARED
+from niicache.hot import GROUP_BYTES, SHARED
 from niicache.kernels import gather, gather_rows
+from niicache.memory import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from niicache.format.geometry import Box
+    from niicache.format.manifest import ArrayLayout
     from niicache.gathering import Gathering
     from niicache.hot import HotChunks
     from niicache.memory import Piece
+    from niicache.shards import ShardFile
+
+    PutCases = Callable[[np.ndarray, np.ndarray], None]
+    """Puts cases into their places: (k,) int64 addresses of cases as stored, (k,) int64 places."""
 
 Check = Literal["first", "always"]
 
@@ -45,12 +51,16 @@ class Filler:
         self._joined = False
         self._decoder = Decoder(store)
 
-    def fill(self, gathering: Gathering, out: np.ndarray) -> Mapping[int, DamageError]:
+    def fill(
+        self, gathering: Gathering, out: np.ndarray, put_cases: PutCases | None = None
+    ) -> Mapping[int, DamageError]:
         """Fill the places of some samples.
 
         Args:
             gathering: Which.
             out: (batch, *shape), C-contiguous, of any dtype that the voxels convert to.
+            put_cases: Puts cases into their places, from where they lie decoded; None to put
+                them there as they are.
 
         Returns:
             What is wrong with chunks, by position in ``gathering.chunks``. The places of their
@@ -59,34 +69,57 @@ class Filler:
         if not self._joined:
             self._joined = True
             self.store.join(self, self._memory)
-        if gathering.chunks and gathering.chunks[0][0].layout.blocks > 1:
+        blocks = bool(gathering.chunks) and gathering.chunks[0][0].layout.blocks > 1
+        if blocks and put_cases is not None:
+            return self._put_blocks(gathering, put_cases)
+        if blocks:
             return self._fill_blocks(gathering, out)
-        return self._fill_cases(gathering, out)
+        return self._fill_cases(gathering, out, put_cases)
 
     def close(self) -> None:
         """Give back the memory."""
         self.store.leave(self)
         self._joined = False
 
-    def _fill_cases(self, gathering: Gathering, out: np.ndarray) -> dict[int, DamageError]:
+    def _fill_cases(
+        self, gathering: Gathering, out: np.ndarray, put_cases: PutCases | None
+    ) -> dict[int, DamageError]:
         flat = out.reshape(len(out), -1)
         which, rows, slots = gathering.which, gathering.rows, gathering.slots
-        first = gathering.chunks[0][0]
-        inside, dtype = rows * first.case_nbytes, np.dtype(first.layout.dtype)
+        layout = gathering.chunks[0][0].layout
+        inside, dtype = rows * layout.case_nbytes, np.dtype(layout.dtype)
+
+        def copy(addresses: np.ndarray, slots: np.ndarray) -> None:
+            gather(addresses, dtype, flat, slots)
+
+        put = put_cases or copy
 
         def deliver(chunks: Mapping[int, Piece | Place]) -> None:
             begins = np.zeros(len(gathering.chunks), np.int64)
             begins[list(chunks)] = [chunk.begin for chunk in chunks.values()]
             here = np.flatnonzero(begins[which])
-            gather(begins[which[here]] + inside[here], dtype, flat, slots[here])
+            put(begins[which[here]] + inside[here], slots[here])
 
         return self._decoder.decode(
             gathering.chunks,
             gathering.again,
-            _own_places(gathering, flat),
+            {} if put_cases else _own_places(gathering, flat),
             deliver,
-            without=self._fill_direct(gathering, flat),
+            without=self._fill_direct(gathering, flat, put_cases),
         )
+
+    def _put_blocks(self, gathering: Gathering, put_cases: PutCases) -> dict[int, DamageError]:
+        """Put together the cases of one chunk after another, then let each be put in its place."""
+        layout = gathering.chunks[0][0].layout
+        damage: dict[int, DamageError] = {}
+        for i in range(len(gathering.chunks)):
+            one, slots = gathering.of_chunk(i)
+            cases = empty((len(slots), *layout.shape), np.dtype(layout.dtype))
+            if wrong := self._fill_blocks(one, cases):
+                damage[i] = wrong[0]
+                continue
+            put_cases(_addresses(cases), slots)
+        return damage
 
     def _fill_blocks(self, gathering: Gathering, out: np.ndarray) -> dict[int, DamageError]:
         layout = gathering.chunks[0][0].layout
@@ -112,11 +145,53 @@ class Filler:
                 damage[i] = DamageError([*before, *error.problems])
         return damage
 
-    def _fill_direct(self, gathering: Gathering, flat: np.ndarray) -> frozenset[int]:
+    def _fill_direct(
+        self, gathering: Gathering, flat: np.ndarray, put_cases: PutCases | None
+    ) -> frozenset[int]:
         """Read cases of proven, uncompressed chunks from the page cache; return which chunks."""
         layout = gathering.chunks[0][0].layout
         if layout.codec is not None or self._always or "float16" in {layout.dtype, str(flat.dtype)}:
             return frozenset()
+        found = self._find_direct(gathering)
+        if not found:
+            return frozenset()
+        picked = np.flatnonzero(np.isin(gathering.which, list(found)))
+        case, dtype = layout.case_nbytes, np.dtype(layout.dtype)
+        jobs = np.zeros((len(picked), 6), np.int64)
+        chunks = gathering.which[picked].tolist()
+        jobs[:, 0] = [found[i][0].fd for i in chunks]
+        jobs[:, 1] = [found[i][1] for i in chunks] + gathering.rows[picked] * case
+        jobs[:, 2] = case
+        scratch, slots = self._decoder.scratch(case), gathering.slots[picked]
+        if put_cases is None:
+            sound = gather_rows(jobs, scratch, dtype, flat, slots)
+        else:
+            sound = self._put_direct(jobs, scratch, layout, slots, put_cases)
+        return frozenset(found) - {i for i, ok in zip(chunks, sound, strict=True) if not ok}
+
+    def _put_direct(
+        self,
+        jobs: np.ndarray,
+        scratch: np.ndarray,
+        layout: ArrayLayout,
+        slots: np.ndarray,
+        put_cases: PutCases,
+    ) -> np.ndarray:
+        """Read cases a group at a time, and let them be put; return which were read."""
+        sound = np.zeros(len(jobs), np.bool_)
+        count = max(1, GROUP_BYTES // layout.case_nbytes)
+        cases = empty((min(count, len(jobs)), *layout.shape), np.dtype(layout.dtype))
+        flat, addresses = cases.reshape(len(cases), -1), _addresses(cases)
+        for start in range(0, len(jobs), count):
+            some = jobs[start : start + count]
+            places = np.arange(len(some))
+            good = gather_rows(some, scratch, cases.dtype, flat, places)
+            sound[start : start + count] = good
+            put_cases(addresses[places[good]], slots[start : start + count][good])
+        return sound
+
+    def _find_direct(self, gathering: Gathering) -> dict[int, tuple[ShardFile, int, int]]:
+        """Return where proven chunks lie that are not decoded in memory, by position."""
         found = {}
         for i, (reader, number) in enumerate(gathering.chunks):
             if self.store.holds(reader.key(number)):
@@ -124,19 +199,13 @@ class Filler:
             place = reader.locate(number)
             if place is not None and place[0].proven[reader.place(number)]:
                 found[i] = place
-        if not found:
-            return frozenset()
-        picked = np.isin(gathering.which, list(found))
-        case = layout.case_nbytes
-        jobs = np.zeros((int(picked.sum()), 6), np.int64)
-        chunks = gathering.which[picked].tolist()
-        jobs[:, 0] = [found[i][0].fd for i in chunks]
-        jobs[:, 1] = [found[i][1] for i in chunks] + gathering.rows[picked] * case
-        jobs[:, 2] = case
-        sound = gather_rows(
-            jobs, self._decoder.scratch(case), np.dtype(layout.dtype), flat, gathering.slots[picked]
-        )
-        return frozenset(found) - {i for i, ok in zip(chunks, sound, strict=True) if not ok}
+        return found
+
+
+def _addresses(cases: np.ndarray) -> np.ndarray:
+    """Return the address of each of an array of cases, (k,) int64."""
+    begin: int = cases.__array_interface__["data"][0]
+    return begin + np.arange(len(cases)) * cases.strides[0]
 
 
 def _own_places(gathering: Gathering, flat: np.ndarray) -> dict[int, Place]:

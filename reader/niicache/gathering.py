@@ -31,6 +31,18 @@ class Gathering:
     rows: np.ndarray
     slots: np.ndarray
 
+    def of_chunk(self, position: int) -> tuple[Gathering, np.ndarray]:
+        """Return the samples of one chunk as a batch of their own, and their places in this one."""
+        here = np.flatnonzero(self.which == position)
+        one = Gathering(
+            chunks=self.chunks[position : position + 1],
+            again=self.again[position : position + 1],
+            which=np.zeros(len(here), np.int64),
+            rows=self.rows[here],
+            slots=np.arange(len(here)),
+        )
+        return one, self.slots[here]
+
 
 def plan_gathering(
     readers: Sequence[ChunkReader],

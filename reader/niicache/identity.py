@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 from niicache.format.manifest import canonical
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from niicache.format.manifest import Manifest
     from niicache.sampling import Sampler
 
 OPTIONS = ("batch_size", "steps", "seed", "shuffle", "replacement", "mix")
 
 
-def describe(manifest: Manifest, sampler: Sampler, dtype: str) -> dict[str, Any]:
+def describe(
+    manifest: Manifest, sampler: Sampler, dtype: str, transforms: Mapping[str, object]
+) -> dict[str, Any]:
     """Return by name, in JSON's types, what batches depend on; no code that a user wrote.
 
     Args:
@@ -22,6 +26,7 @@ def describe(manifest: Manifest, sampler: Sampler, dtype: str) -> dict[str, Any]
             are there to say what else is different.
         sampler: Of the Sequence.
         dtype: Of the images.
+        transforms: Of :mod:`niicache.augment`, whose repr says all, by name; None for none.
     """
     image = manifest.recipe.image
     return {
@@ -32,4 +37,5 @@ def describe(manifest: Manifest, sampler: Sampler, dtype: str) -> dict[str, Any]
         "weights": [float(weight) for weight in sampler.weights],
         **{name: getattr(sampler, name) for name in OPTIONS},
         "dtype": dtype,
+        **{name: repr(one) for name, one in transforms.items() if one is not None},
     }

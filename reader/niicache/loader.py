@@ -15,6 +15,7 @@ from niicache.sampling import ClassRows
 from niicache.vectors import Vectors, are_small
 
 if TYPE_CHECKING:
+    from niicache.augmentation import SampleWork
     from niicache.batch import Check
     from niicache.cache import Cache
     from niicache.chunks import ChunkReader
@@ -60,8 +61,12 @@ class Loader:
             self._vectors = Vectors(self._labels)
         self._filler = Filler(memory=memory, check=check)
 
-    def load(self, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+    def load(self, draw: Draw, work: SampleWork | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the images and labels of a draw.
+
+        Args:
+            draw: The samples.
+            work: How they are augmented; None for as they are.
 
         Returns:
             Images ``(batch, *spatial, channel)`` and labels: masks ``(batch, *spatial, channel)``
@@ -70,25 +75,33 @@ class Loader:
         Raises:
             DamageError: Chunks are missing or damaged; carries the problem of each.
         """
-        images, labels = self.empty(draw)
-        problems, _ = self.fill(draw, np.arange(len(draw.rows)), images, labels)
+        images, labels = self.empty(draw, work)
+        problems, _ = self.fill(draw, np.arange(len(draw.rows)), images, labels, work)
         if problems:
             raise DamageError(problems)
         return images, labels
 
-    def empty(self, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+    def empty(self, draw: Draw, work: SampleWork | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return images to be filled and labels, of which the one-hot ones are done."""
         recipe, count = self.cache.manifest.recipe, len(draw.rows)
-        images = empty((count, *recipe.image.shape), self.dtype)
+        image = recipe.image.shape if work is None else work.out_shape
+        images = empty((count, *image), self.dtype)
         if recipe.label is None:
             return images, np.eye(len(self.cache), dtype=self.dtype)[draw.classes]
         # Vectors are numbers to be learned: 2049 is not one in half precision.
         keeps = recipe.label_kind == "mask" or self.dtype.name not in {"float32", "float64"}
         dtype = recipe.label.dtype if keeps else self.dtype
-        return images, empty((count, *recipe.label.shape), np.dtype(dtype))
+        mask = recipe.label_kind == "mask"
+        label = (*image[:-1], recipe.label.shape[-1]) if mask else recipe.label.shape
+        return images, empty((count, *label), np.dtype(dtype))
 
     def fill(
-        self, draw: Draw, slots: np.ndarray, images: np.ndarray, labels: np.ndarray
+        self,
+        draw: Draw,
+        slots: np.ndarray,
+        images: np.ndarray,
+        labels: np.ndarray,
+        work: SampleWork | None = None,
     ) -> tuple[list[Problem], np.ndarray]:
         """Fill the places of some samples of a batch.
 
@@ -97,6 +110,7 @@ class Loader:
             slots: (k,) int64, where they go.
             images: The batch.
             labels: The batch.
+            work: How samples are augmented; None for as they are.
 
         Returns:
             What is wrong, and (k,) bool, which of the samples could not be read for it.
@@ -105,14 +119,21 @@ class Loader:
         self._filler.store.tick()
         problems: list[Problem] = []
         lost = np.zeros(len(slots), np.bool_)
-        halves = [(self._images, images)]
+        if work is not None:
+            work.draw(draw, slots)
+        recipe = self.cache.manifest.recipe
+        into = None if work is None else work.into(images, recipe.image, "image")
+        halves = [(self._images, images, into)]
         if self._vectors is not None:
             problems, lost = self._vectors.fill(draw.classes, draw.rows, labels, slots)
         elif self._labels:
-            halves.append((self._labels, labels))
-        for readers, out in halves:
+            into = None
+            if work is not None and recipe.label is not None and recipe.label_kind == "mask":
+                into = work.into(labels, recipe.label, "mask")
+            halves.append((self._labels, labels, into))
+        for readers, out, put_cases in halves:
             plan = plan_gathering(readers, draw.classes, draw.rows, draw.again, slots)
-            damage = self._filler.fill(plan, out)
+            damage = self._filler.fill(plan, out, put_cases)
             if damage:
                 problems += [one for error in damage.values() for one in error.problems]
                 lost |= np.isin(plan.which, list(damage))

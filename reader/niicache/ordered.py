@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from niicache.loader import class_rows
 from niicache.options import check_count, check_one_of
@@ -12,17 +12,21 @@ from niicache.sequence import MEMORY, CacheSequence
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+
+    from niicache.augment import Transform
     from niicache.batch import Check
     from niicache.cache import Cache
     from niicache.sequence import Collate
+    from niicache.transform import Function
 
 
 class OrderedSequence(CacheSequence):
     """Every case of a cache once, in natural order, for ``evaluate`` and ``predict``.
 
     Class after class, the cases of each by name: ``zip(cache.cases, model.predict(sequence))`` puts
-    names to predictions. The last batch may be short. Nothing is shuffled, transformed or
-    balanced, and every pass is the same.
+    names to predictions. The last batch may be short. Nothing is shuffled or balanced, and every
+    pass is the same.
 
     x and y are as those of :class:`niicache.BalancedSequence`.
     """
@@ -33,6 +37,7 @@ class OrderedSequence(CacheSequence):
         batch_size: int,
         *,
         order: Literal["name", "stored"] = "name",
+        transform: Transform | Function | None = None,
         collate_fn: Collate | None = None,
         dtype: str = "float32",
         input_name: str | None = None,
@@ -47,6 +52,8 @@ class OrderedSequence(CacheSequence):
             batch_size: Samples in a batch; the last one has what is left.
             order: Of the cases of a class: by "name", or as "stored", which decodes each chunk
                 once even where a class is larger than ``memory``. :meth:`cases` has the names.
+            transform: As that of :class:`niicache.BalancedSequence`, for what evaluation shares
+                with training: scales of intensity, crops. It draws the same in every pass.
             collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
             dtype: Of the images. One-hot labels have it too, vectors if it is float32 or float64;
                 masks keep theirs.
@@ -65,6 +72,7 @@ class OrderedSequence(CacheSequence):
         check_one_of("order", order, ("name", "stored"))
         super().__init__(
             cache,
+            transform=transform,
             collate_fn=collate_fn,
             dtype=dtype,
             input_name=input_name,
@@ -79,14 +87,9 @@ class OrderedSequence(CacheSequence):
         """Batches in a pass."""
         return self._ordering.steps
 
-    def batch(self, epoch: int, step: int) -> Any:  # noqa: ARG002 - every pass is the same
-        """Return batch ``step``: ``(x, y)``, or what ``collate_fn`` makes of them.
-
-        Raises:
-            IndexError: There is no such batch.
-            DamageError: Chunks of the cache are missing or damaged.
-        """
-        return self._finished(*self._loader.load(self._ordering.draw(step)))
+    def _samples(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        del epoch  # every pass is the same
+        return self._transformed(self._ordering.draw(step), self._loader.load, (0, 0, step))
 
     def cases(self, step: int) -> tuple[tuple[str, str], ...]:
         """Return (class, case) of each sample of a batch, in its order. Reads no voxel.

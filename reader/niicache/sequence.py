@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from niicache.ahead import ahead
+from niicache.augmentation import augmentation_for
 from niicache.cache import Cache, open_cache
 from niicache.errors import BackendError, OptionError
 from niicache.loader import Loader
@@ -21,11 +22,15 @@ from niicache.options import (
     check_reach,
     image_dtype,
 )
+from niicache.transform import apply_transform
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from niicache.augment import Transform
     from niicache.batch import Check
+    from niicache.sampling import Draw
+    from niicache.transform import Function, Key
 
 try:
     import keras
@@ -37,6 +42,8 @@ except ImportError as error:
     ) from error
 
 Collate = Callable[[np.ndarray, np.ndarray], Any]
+Load = Callable[..., tuple[np.ndarray, np.ndarray]]
+"""``Loader.load``, or what stands in for it where cases are damaged."""
 
 MEMORY = 256 * 1024 * 1024
 
@@ -56,6 +63,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         self,
         cache: Cache | str | Path,
         *,
+        transform: Transform | Function | None,
         collate_fn: Collate | None,
         dtype: str,
         input_name: str | None,
@@ -65,6 +73,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
     ) -> None:
         workers = _cpus() if workers is None else workers
         check_count("workers", workers, 1)
+        check_callable("transform", transform)
         check_callable("collate_fn", collate_fn)
         check_one_of("check", check, ("first", "always"))
         if collate_fn is not None and input_name is not None:
@@ -82,6 +91,8 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         check_reach(self._dtype, self.cache)
         self._collate = collate_fn
         self._input_name = input_name
+        self._transform = transform
+        self._augmentation = augmentation_for(transform, self.cache, self._dtype)
         self._loader = self._load_with()
 
     @property
@@ -94,8 +105,50 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         """Batches in an epoch."""
 
     @abstractmethod
+    def _samples(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return images and labels of batch ``step`` of any epoch, transformed."""
+
     def batch(self, epoch: int, step: int) -> Any:
-        """Return batch ``step`` of any epoch."""
+        """Return batch ``step`` of any epoch: ``(x, y)``, or what ``collate_fn`` makes of them.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+            DamageError: Chunks of the cache are missing or damaged.
+        """
+        images, labels = self._samples(epoch, step)
+        if self._collate is not None:
+            return self._collate(images, labels)
+        return ({self._input_name: images} if self._input_name else images), labels
+
+    def peek(
+        self, *, step: int = 0, epoch: int | None = None, columns: int | None = None
+    ) -> np.ndarray:
+        """Return a picture of a batch as the model gets it, before ``collate_fn``.
+
+        A tile a sample, all on one scale of grey, with the outlines of masks; of a volume one
+        plane. ``matplotlib.pyplot.imshow(sequence.peek())`` shows it.
+
+        Args:
+            step: Of the batch.
+            epoch: Of the batch; the current one if None.
+            columns: Tiles side by side; as many as make the picture about square if None.
+
+        Returns:
+            (height, width, 3) uint8, red, green and blue.
+
+        Raises:
+            OptionError: An argument is outside what is allowed.
+            IndexError: The epoch has no such batch.
+            DamageError: Chunks of the cache are missing or damaged.
+        """
+        from niicache.montage import montage
+
+        epoch = self.epoch if epoch is None else epoch
+        for name, value, least in (("step", step, 0), ("epoch", epoch, 0)):
+            check_count(name, value, least)
+        if columns is not None:
+            check_count("columns", columns, 1)
+        return montage(*self._samples(epoch, step), columns=columns)
 
     def __getitem__(self, step: int) -> Any:
         """Return batch ``step`` of the current epoch.
@@ -137,6 +190,18 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         self._loader.close()
         self.cache.close()
 
+    def _transformed(self, draw: Draw, load: Load, key: Key) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images and labels of a draw, transformed."""
+        if self._augmentation is not None:
+            work = self._augmentation.begin(key)
+            images, labels = load(draw, work)
+            work.finish(images, labels)
+            return images, labels
+        images, labels = load(draw)
+        if self._transform is not None:
+            apply_transform(self._transform, images, labels, key=key)
+        return images, labels
+
     def _place(self, step: int) -> tuple[int, int]:
         """Return epoch and step of what Keras calls batch ``step``."""
         return self.epoch, step
@@ -156,12 +221,6 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
     def _load_with(self) -> Loader:
         memory, check = self._kept
         return Loader(self.cache, dtype=self._dtype, memory=memory, check=check)
-
-    def _finished(self, images: np.ndarray, labels: np.ndarray) -> Any:
-        """Return a batch as Keras shall get it."""
-        if self._collate is not None:
-            return self._collate(images, labels)
-        return ({self._input_name: images} if self._input_name else images), labels
 
 
 def _cpus() -> int:

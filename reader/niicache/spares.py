@@ -14,6 +14,7 @@ from niicache.streams import spare
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from niicache.augmentation import SampleWork
     from niicache.loader import Loader
     from niicache.losses import Losses
     from niicache.sampling import ClassRows
@@ -38,17 +39,25 @@ class Spares:
     classes: Sequence[ClassRows]
     seed: int
 
-    def load(self, draw: Draw, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def load(
+        self, draw: Draw, work: SampleWork | None = None, *, epoch: int, step: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return images and labels of a draw, other cases in place of damaged ones.
+
+        Args:
+            draw: The samples.
+            work: How they are augmented; None for as they are.
+            epoch: Of the batch.
+            step: Of the batch.
 
         Raises:
             DamageError: More cases are damaged than the limit of ``losses``.
         """
-        images, labels = self.loader.empty(draw)
+        images, labels = self.loader.empty(draw, work)
         slots = np.arange(len(draw.rows))
         attempt = 0
         while len(slots):
-            problems, lost = self.loader.fill(draw, slots, images, labels)
+            problems, lost = self.loader.fill(draw, slots, images, labels, work)
             if problems:
                 self.losses.note(problems, self.loader.names(draw, lost), attempt=attempt)
             slots = slots[lost]

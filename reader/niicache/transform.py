@@ -10,15 +10,18 @@ import numpy as np
 from niicache.errors import OptionError
 from niicache.sampling import sample_generator
 
-Transform = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+Key = tuple[int, int, int]
+"""Seed, epoch and step of a batch: with its place they give each sample its generator."""
+
+Function = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 def apply_transform(
-    transform: Transform,
+    transform: Function,
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    key: tuple[int, int, int],
+    key: Key,
 ) -> None:
     """Transform a batch in place.
 
@@ -26,7 +29,7 @@ def apply_transform(
         transform: ``(image, label, rng) -> (image, label)``.
         images: ``(batch, *spatial, channel)``.
         labels: ``(batch, ...)``.
-        key: Seed, epoch and step, which with its place give each sample its generator.
+        key: Of the batch.
 
     Raises:
         OptionError: The transform returned something else, another shape, or a dtype that the
@@ -36,15 +39,20 @@ def apply_transform(
         try:
             made = transform(images[i], labels[i], sample_generator(*key, i))
         except Exception as error:
-            epoch, step = key[1:]
-            error.add_note(
-                f"niicache: in the transform, on sample {i} of batch {step} of epoch {epoch}; "
-                f"sequence.cases({epoch}, {step})[{i}] says which case"
-            )
+            note(error, key, i)
             raise
         image, label = _pair(made)
-        _put(images, i, image, "image")
-        _put(labels, i, label, "label")
+        put(images, i, image, "image")
+        put(labels, i, label, "label")
+
+
+def note(error: Exception, key: Key, position: int) -> None:
+    """Let an error say on which sample of a batch it came."""
+    _, epoch, step = key
+    error.add_note(
+        f"niicache: in the transform, on sample {position} of batch {step} of epoch {epoch}; "
+        f"sequence.cases({epoch}, {step})[{position}] says which case"
+    )
 
 
 def _pair(made: Any) -> tuple[Any, Any]:
@@ -56,7 +64,18 @@ def _pair(made: Any) -> tuple[Any, Any]:
     return made
 
 
-def _put(batch: np.ndarray, position: int, value: Any, what: str) -> None:
+def put(batch: np.ndarray, position: int, value: Any, what: str) -> None:
+    """Put what a transform returned into its place.
+
+    Args:
+        batch: Images or labels, ``(batch, ...)``.
+        position: The place.
+        value: One of them.
+        what: "image" or "label", for messages.
+
+    Raises:
+        OptionError: It has another shape, or a dtype that the batch cannot hold.
+    """
     value = np.asarray(value)
     if not np.can_cast(value.dtype, batch.dtype, "same_kind"):
         raise OptionError(

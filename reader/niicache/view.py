@@ -92,10 +92,19 @@ class ClassView:
             OptionError: There is no such column.
             DamageError: The column's files are missing or damaged.
         """
+        column: np.ndarray = self.stored_column(name)[self.rows]
+        return column
+
+    def stored_column(self, name: str) -> np.ndarray:
+        """Return a column as :meth:`column`, but with a place for each row of the stored arrays.
+
+        Raises:
+            OptionError: There is no such column.
+            DamageError: The column's files are missing or damaged.
+        """
         if name not in COLUMN_NAMES:
             raise OptionError(f"column: got {name!r}, expected one of {', '.join(COLUMN_NAMES)}")
-        column: np.ndarray = self._stored(f"{CASES}/{name}")[self.rows]
-        return column
+        return self._stored(f"{CASES}/{name}")
 
     def crcs(self, array: str) -> np.ndarray:
         """Return the crc32c of every chunk of ``"image"`` or ``"label"``, (chunks,) uint32."""

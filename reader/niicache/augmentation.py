@@ -1,0 +1,191 @@
+"""Transforms of a Sequence: drawn once for each sample, applied on the way from chunk to batch.
+
+A case that lies decoded in memory is resampled straight into its place in the batch, which is also
+where its dtype changes. Nothing is copied in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from niicache.augment.batch_transform import BatchTransform
+from niicache.augment.compose import Compose
+from niicache.augment.placing import Cases, place_cases
+from niicache.augment.transform import Facts, Transform
+from niicache.augment.warp import STRAIGHT
+from niicache.errors import OptionError
+from niicache.sampling import sample_generator
+from niicache.transform import note, put
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from niicache.augment.plan import Plan
+    from niicache.augment.warp import Line
+    from niicache.batch import PutCases
+    from niicache.cache import Cache
+    from niicache.format.manifest import ArrayLayout
+    from niicache.sampling import Draw
+    from niicache.transform import Key
+    from niicache.view import ClassView
+
+TRIALS = 64
+"""Samples that are drawn at first, so that what fits no case is said at once."""
+
+
+class Augmentation:
+    """A transform of single samples and what it has to know of the cases. Thread-safe.
+
+    Attributes:
+        compose: The transform.
+        shape: Of the cases, ``(*spatial, channel)``.
+        out_shape: Of the samples.
+    """
+
+    def __init__(
+        self, transform: Transform, views: Sequence[ClassView], shape: tuple[int, ...]
+    ) -> None:
+        """Plan what comes of cases of a shape.
+
+        Args:
+            transform: Of :mod:`niicache.augment`.
+            views: Every class of the cache.
+            shape: Of the cases, ``(*spatial, channel)``.
+
+        Raises:
+            OptionError: The transform does not fit cases of this shape.
+            DamageError: What it asks about the cases cannot be read.
+        """
+        self.compose = Compose(transform)
+        self.shape = shape
+        self.out_shape = self.compose.out_shape(shape)
+        names = sorted(self.compose.asks)
+        self._columns = {name: [view.stored_column(name) for view in views] for name in names}
+        first = self.facts(0, int(views[0].occupied[0]))
+        for trial in range(TRIALS):
+            self.compose.draw(sample_generator(0, 0, 0, trial), shape, first)
+
+    def begin(self, key: Key) -> SampleWork:
+        """Return the work on one batch."""
+        return SampleWork(self, key)
+
+    def facts(self, number: int, row: int) -> Facts | None:
+        """Return what the transform asks about the case in a row of a class."""
+        if not self._columns:
+            return None
+        columns = self._columns.items()
+        return Facts(**{name: tuple(column[number][row].tolist()) for name, column in columns})
+
+
+class SampleWork:
+    """The work of an :class:`Augmentation` on one batch, for the thread that makes it.
+
+    Attributes:
+        out_shape: Of an image in the batch, ``(*spatial, channel)``.
+    """
+
+    def __init__(self, augmentation: Augmentation, key: Key) -> None:
+        self.out_shape = augmentation.out_shape
+        self._augmentation = augmentation
+        self._compose = augmentation.compose
+        self._key = key
+        self._params: dict[int, Any] = {}
+        self._plans: dict[int, tuple[Plan, Line]] = {}
+
+    def draw(self, draw: Draw, slots: np.ndarray) -> None:
+        """Draw the parameters of some samples.
+
+        Args:
+            draw: The samples.
+            slots: (k,) int64, their places in the batch.
+        """
+        ours = self._augmentation
+        samples = zip(draw.classes.tolist(), draw.rows.tolist(), slots.tolist(), strict=True)
+        for number, row, slot in samples:
+            try:
+                rng = sample_generator(*self._key, slot)
+                params = self._compose.draw(rng, ours.shape, ours.facts(number, row))
+                line = self._compose.line(params) or STRAIGHT
+                self._plans[slot] = self._compose.plan(params, ours.shape), line
+                self._params[slot] = params
+            except Exception as error:
+                note(error, self._key, slot)
+                raise
+
+    def into(
+        self, batch: np.ndarray, layout: ArrayLayout, what: Literal["image", "mask"]
+    ) -> PutCases:
+        """Return what puts cases from memory into their places of the batch.
+
+        Args:
+            batch: ``(batch, *spatial, channel)``.
+            layout: How the cases are stored.
+            what: They are.
+        """
+        dtype = np.dtype(layout.dtype)
+
+        def put_cases(addresses: np.ndarray, slots: np.ndarray) -> None:
+            if not len(slots):
+                return
+            plans, lines = zip(*[self._plans[slot] for slot in slots.tolist()], strict=True)
+            cases = Cases(addresses, dtype, layout.shape)
+            place_cases(cases, batch, slots, plans, lines, what=what)
+
+        return put_cases
+
+    def finish(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Do in place what is left to do when every case is in its place."""
+        for slot in range(len(images)):
+            try:
+                image, label = images[slot], labels[slot]
+                made, mark = self._compose.finish(image, label, self._params[slot])
+                if made is not image:
+                    put(images, slot, made, "image")
+                if mark is not label:
+                    put(labels, slot, mark, "label")
+            except Exception as error:
+                note(error, self._key, slot)
+                raise
+
+
+def apply_to_batch(
+    transform: BatchTransform, images: np.ndarray, labels: np.ndarray, key: Key
+) -> tuple[np.ndarray, np.ndarray]:
+    """Transform a whole batch, with a generator that none of its samples has."""
+    return transform(images, labels, sample_generator(*key, len(images)))
+
+
+def check_batch_transform(value: object) -> None:
+    """Refuse what is no transform of whole batches.
+
+    Raises:
+        OptionError: It is neither that nor None.
+    """
+    if value is not None and not isinstance(value, BatchTransform):
+        raise OptionError(
+            f"batch_transform: got {value!r}, expected augment.MixUp or augment.CutMix; transforms "
+            "of samples go to transform, functions of batches to collate_fn"
+        )
+
+
+def augmentation_for(transform: object, cache: Cache, dtype: np.dtype) -> Augmentation | None:
+    """Return how a Sequence augments; None where the transform is a function, or none is given.
+
+    Raises:
+        OptionError: The transform fits neither the cases nor the dtype of the images.
+    """
+    if isinstance(transform, BatchTransform):
+        raise OptionError(
+            f"transform: got {transform!r}, expected one of single samples; give it as "
+            "batch_transform"
+        )
+    if not isinstance(transform, Transform):
+        return None
+    if dtype.name not in {"float32", "float64"}:
+        raise OptionError(
+            f"dtype: got {dtype.name!r} with a transform of niicache.augment, expected 'float32' "
+            "or 'float64'; convert the whole batch in collate_fn"
+        )
+    return Augmentation(transform, tuple(cache), cache.manifest.recipe.image.shape)
