@@ -6,8 +6,8 @@ What makes it slow is what the approach itself asks for:
 
 - each sample is gunzipped and cast to float64 by ``nibabel.load(...).get_fdata()``;
 - each sample is padded by ``numpy.pad``;
-- each sample goes through ``ImageDataGenerator.flow`` of Keras' legacy preprocessing, here without
-  any augmentation, which would only make it slower;
+- each sample goes through ``ImageDataGenerator.flow`` of Keras' legacy preprocessing, without any
+  augmentation unless it is asked for, which makes it slower;
 - 8 threads share that work, in a pool that is made anew for each batch.
 """
 
@@ -136,6 +136,14 @@ class Baseline:
             epoch_order(len(cases), draws, seed=seed + index)
             for index, cases in enumerate(self.classes)
         ]
+
+    def augment(self, **options: Any) -> None:
+        """Let the generator augment.
+
+        Args:
+            options: Of ``ImageDataGenerator``.
+        """
+        self.generator = ImageDataGenerator(data_format="channels_last", dtype="float32", **options)
 
     @property
     def batch_size(self) -> int:

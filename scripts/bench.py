@@ -5,6 +5,10 @@ Workloads, each in a module of ``benchmarks``:
     small       the design's small cases, read in class-balanced batches
     volumes     whole 96x96x96 volumes, from the same chunks
     fit         a training step of Keras, beside the same batches from memory
+    augment     the small cases with the augmentation of the way that niicache replaces
+    affine      one affine of a volume, on one thread
+    plane       one affine of a plane, on one thread
+    medical     what nnU-Net does to a patch, read and augmented, on one thread
     build       a build, beside the loop that people write and beside gunzip
     index       a cache of 100,000 cases; takes minutes, so it runs when asked for
 
@@ -38,6 +42,10 @@ WORKLOADS = {
     "small": "benchmarks.small",
     "volumes": "benchmarks.volumes",
     "fit": "benchmarks.fit",
+    "augment": "benchmarks.augmented",
+    "affine": "benchmarks.affine",
+    "plane": "benchmarks.plane",
+    "medical": "benchmarks.medical",
     "build": "benchmarks.building",
     "index": "benchmarks.index",
 }

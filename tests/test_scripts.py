@@ -1,3 +1,4 @@
+import inspect
 import json
 import os
 import subprocess
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+
+from niicache import augment
+from niicache.montage import GAP
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
@@ -19,8 +24,13 @@ sys.path.insert(0, str(SCRIPTS))
 from baseline import Baseline, epoch_order, list_cases, pad_centred  # noqa: E402 - needs the path
 from benchmarks.cases import Cases, check_way  # noqa: E402 - as above
 from benchmarks.way import Way  # noqa: E402 - as above
+from gallery import COLUMNS, SHOWN, TITLE  # noqa: E402 - as above
 from mni_slices import load_head, slices, write_slices  # noqa: E402 - as above
 from synthetic import write_cases  # noqa: E402 - as above
+
+# Scales and functions change no picture; what Keras has of its own is in image_data_generator.
+UNSEEN = {"Compose", "Lambda", "ZScore", "Window", "Rescale"}
+UNSEEN |= {"KerasAffine", "KerasBrightness", "KerasChannelShift", "KerasStandardise"}
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +170,9 @@ def bench():
 
 def test_the_bench_runs_every_workload_and_its_sums_are_right(bench):
     assert bench["machine"]["cpus"] == os.cpu_count()
-    assert set(bench["workloads"]) == {"small", "volumes", "fit", "build", "index"}
+    assert set(bench["workloads"]) == {
+        "small", "volumes", "fit", "augment", "affine", "plane", "medical", "build", "index"
+    }  # fmt: skip
     for table in bench["workloads"].values():
         assert table["rows"]
         medians = {row["way"]: row["median"] for row in table["rows"]}
@@ -197,6 +209,26 @@ def test_a_peer_that_is_not_installed_is_named_with_the_reason(bench):
             assert reason == f"{', '.join(absent)} not installed; scripts/bench --peers has it"
 
 
+def test_augmentation_is_timed_beside_the_baseline_and_the_peers_that_are_there(bench):
+    rows = {
+        name: {row["way"]: row for row in table["rows"]}
+        for name, table in bench["workloads"].items()
+    }
+    ours = rows["augment"]["niicache, image_data_generator"]
+    old = rows["augment"]["baseline, augmented"]
+    assert ours["ratios"]["augmented"] == pytest.approx(ours["median"] / old["median"])
+    assert "scipy affine_transform, order 1" in rows["affine"]
+    for workload, way, needs in (
+        ("affine", "MONAI RandAffined", ("monai",)),
+        ("affine", "batchgeneratorsv2 SpatialTransform", ("batchgeneratorsv2",)),
+        ("plane", "OpenCV, float32", ("cv2",)),
+        ("medical", "nnU-Net, read and augmented", ("torch", "blosc2", "batchgeneratorsv2")),
+    ):
+        absent = {module for module in needs if find_spec(module) is None}
+        assert (way in rows[workload]) == (not absent)
+        assert absent <= set(bench["workloads"][workload]["skipped"])
+
+
 def test_times_are_compared_the_other_way_round_than_rates(bench):
     rows = {row["way"]: row for row in bench["workloads"]["build"]["rows"]}
     ours, loop = (rows[f"volumes: {way}"] for way in ("niicache build", "obvious loop"))
@@ -231,7 +263,27 @@ def test_a_way_that_delivers_something_else_is_not_timed():
         check_way(Wrong(images[:, 0], labels[:, 0]), cases)
 
 
-@pytest.mark.parametrize("script", ["test", "demo", "bench", "wheel"])
+def test_the_gallery_has_a_tile_for_every_transform(tmp_path):
+    target = tmp_path / "gallery.png"
+    subprocess.run([sys.executable, SCRIPTS / "gallery.py", target], cwd=ROOT, check=True)
+    picture = np.asarray(Image.open(target))
+    titles = " ".join(SHOWN)
+    for name in augment.__all__:
+        kind = getattr(augment, name)
+        own = isinstance(kind, type) and issubclass(
+            kind, augment.Transform | augment.BatchTransform
+        )
+        abstract = inspect.isabstract(kind) or name in UNSEEN
+        assert not own or abstract or name in titles, name
+    rows = -(-len(SHOWN) // COLUMNS)
+    height, width = (picture.shape[0] + GAP) // rows, (picture.shape[1] + GAP) // COLUMNS
+    for number in range(len(SHOWN)):
+        row, column = divmod(number, COLUMNS)
+        tile = picture[row * height :, column * width :][: height - GAP, : width - GAP]
+        assert tile[TITLE:].std() > 20
+
+
+@pytest.mark.parametrize("script", ["test", "demo", "bench", "wheel", "gallery"])
 def test_scripts_refuse_an_old_python_by_name(script, tmp_path):
     old = tmp_path / "old-python"
     code = "import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.cases import Cases
     from benchmarks.way import Batch
     from niicache import Cache
+    from niicache.augment import Transform
 
 MIX = 4  # chunks in a window: the default of BalancedSequence
 PLENTY = 1 << 32  # bytes; more than any workload here decodes to
@@ -40,8 +41,8 @@ class BaselineWay(Way):
 
     passes = 1
 
-    def __init__(self) -> None:
-        super().__init__("baseline")
+    def __init__(self, name: str = "baseline") -> None:
+        super().__init__(name)
 
     def prepare(self, cases: Cases, folder: Path) -> None:  # noqa: ARG002 - it reads the source
         """List the files."""
@@ -77,7 +78,9 @@ class FirstEpoch(Way):
         self.sequence = self.make(number, memory=self.memory)
         return self.sequence.batches(0, epochs=epochs)
 
-    def make(self, seed: int, *, memory: int) -> BalancedSequence:
+    def make(
+        self, seed: int, *, memory: int, transform: Transform | None = None
+    ) -> BalancedSequence:
         """Return a new Sequence over a newly opened cache.
 
         Raises:
@@ -94,6 +97,7 @@ class FirstEpoch(Way):
             steps=self.cases.steps,
             seed=seed,
             memory=memory,
+            transform=transform,
             workers=self.cases.threads,
         )
 

@@ -10,15 +10,27 @@ from benchmarks.cases import check_way
 from benchmarks.way import lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from benchmarks.cases import Cases
     from benchmarks.way import Way
 
 
-def make_ready(ways: Sequence[Way], cases: Cases, folder: Path) -> tuple[list[Way], dict[str, str]]:
+def make_ready(
+    ways: Sequence[Way],
+    cases: Cases,
+    folder: Path,
+    *,
+    check: Callable[[Way, Cases], None] = check_way,
+) -> tuple[list[Way], dict[str, str]]:
     """Prepare and prove every way that can run here.
+
+    Args:
+        ways: All of them.
+        cases: The data.
+        folder: Where each has a folder of its own.
+        check: Refuses a way that does not deliver the data.
 
     Returns:
         Those that can, and why the others cannot.
@@ -40,7 +52,7 @@ def make_ready(ways: Sequence[Way], cases: Cases, folder: Path) -> tuple[list[Wa
         if reason is not None:
             skipped[way.name] = reason
             continue
-        check_way(way, cases)
+        check(way, cases)
         way.close()
         able.append(way)
     return able, skipped
