@@ -123,5 +123,5 @@ def _run(
         room = np.empty(sum(made.target[:3]), np.int64)
         move_many(*where, matrices, made.shape, made.target, *numbers, room)
         return
-    scratch = np.empty(SCRATCH_BYTES, np.uint8)
-    sweep_many(*where, *made.kind, matrices, made.shape, made.target, *numbers, scratch)
+    shapes = (matrices, made.shape, made.target, made.shape[2])
+    sweep_many(*where, *made.kind, *shapes, *numbers, None, np.empty(SCRATCH_BYTES, np.uint8))

@@ -9,9 +9,8 @@ import numpy as np
 from niicache.augment.arguments import check_memory, check_values, check_words, checked_matrix
 from niicache.augment.fit import HALF, Fit, fit
 from niicache.augment.kernels.compiling import addresses
-from niicache.augment.kernels.sweep import sweep
+from niicache.augment.kernels.many import move_many, sweep_many
 from niicache.augment.kernels.ways import SCRATCH_BYTES
-from niicache.augment.kernels.whole import move
 from niicache.errors import OptionError
 
 _FARTHEST: Final = 2.0**40
@@ -115,22 +114,21 @@ def _run(
     pitch = made.shape[2]
     if made.lone and not whole:
         source, pitch = source.repeat(2, axis=-2), 2  # every voxel has one after it
-    if axes == 2:  # noqa: PLR2004
-        matrix = _of_volume(matrix)
+    rows = (_of_volume(matrix) if axes == 2 else matrix)[None]  # noqa: PLR2004
     start, to = addresses(source, out)
-    where = (start, made.like, to, made.out_like)
+    where = (np.array([start]), made.like, np.array([to]), made.out_like)
     fill, scale, offset = values
-    change: tuple[Any, Any] = (made.number(scale), made.number(offset))
+    change: tuple[Any, Any] = (np.array([scale], made.number), np.array([offset], made.number))
     if (whole or made.kind[1] is None) and scale == 1.0 and offset == 0.0:
         change = (None, None)  # the bits stay
-    numbers = (made.mode, made.fill(fill), *change)
+    numbers = (made.mode, np.array([fill], made.fill), *change)
     if whole:
         room = np.empty(sum(made.target[:3]), np.int64)
-        move(*where, matrix, made.shape, made.target, *numbers, room)
+        move_many(*where, rows, made.shape, made.target, *numbers, room)
         return
     bend = None if displacement is None else _bend(displacement, axes, made.target)
-    shapes = (matrix, made.shape, made.target, pitch)
-    sweep(*where, *made.kind, *shapes, *numbers, bend, np.empty(SCRATCH_BYTES, np.uint8))
+    shapes = (rows, made.shape, made.target, pitch)
+    sweep_many(*where, *made.kind, *shapes, *numbers, bend, np.empty(SCRATCH_BYTES, np.uint8))
 
 
 def _bend(

@@ -44,8 +44,9 @@ def fitting(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("stored", ["uint8", "int16", "float32", "float64", "float16"])
-@pytest.mark.parametrize("wanted", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("stored", "wanted"), [("int16", "float32"), ("float16", "float32"), ("uint8", "float64")]
+)
 def test_images(shape, stored, wanted):
     voxels, cases = cases_of(shape, stored)
     rng = np.random.default_rng(0)
@@ -66,7 +67,7 @@ def test_images(shape, stored, wanted):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint64"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
 def test_masks(shape, dtype):
     voxels, cases = cases_of(shape, dtype)
     for transform in fitting(shape):

@@ -1,6 +1,7 @@
 """The compiled loops of the transforms, a module a task. Only they import numba.
 
     compiling  how functions are compiled, and pointers
+    many       the way in: samples of one shape, one call
     sweep      the resampling: all of it, row by row
     ways       the ways to the values of a block, chosen by types
     rows       which part of a row of output voxels is inside of the source

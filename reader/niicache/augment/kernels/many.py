@@ -1,4 +1,7 @@
-"""Many samples of one shape, resampled in one call: a call costs as much as a thousand voxels."""
+"""Samples of one shape, resampled in one call: a call costs as much as a thousand voxels.
+
+The way in from Python; one sample is many too, so that nothing is compiled twice.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +44,15 @@ def sweep_many(
     matrices: Any,
     shape: Any,
     target: Any,
+    pitch: Any,
     mode: Any,
     fills: Any,
     scales: Any,
     offsets: Any,
+    bend: Any,
     scratch: Any,
 ) -> None:
-    """Call :func:`~niicache.augment.kernels.sweep.sweep` for each sample, none of them bent.
+    """Call :func:`~niicache.augment.kernels.sweep.sweep` for each sample.
 
     Args:
         sources: (k,) int64, addresses.
@@ -60,16 +65,18 @@ def sweep_many(
         matrices: (k, 3, 4) float64.
         shape: As there.
         target: As there.
+        pitch: As there.
         mode: As there.
         fills: (k,) of the type of the output.
         scales: (k,) of the type of ``real``; None where the bits stay.
         offsets: The same.
+        bend: As there, one for all.
         scratch: As there.
     """
     for i in range(sources.size):
         sweep(
             sources[i], like, outs[i], out_like, cell, smooth, real, matrices[i], shape, target,
-            shape[2], mode, fills[i], _at(scales, i), _at(offsets, i), None, scratch,
+            pitch, mode, fills[i], _at(scales, i), _at(offsets, i), bend, scratch,
         )  # fmt: skip
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from niicache.augment.kernels.blocks import tame
-from niicache.augment.kernels.compiling import BLOCK, compiled, piece, pointer, size_of
+from niicache.augment.kernels.compiling import BLOCK, piece, pointer, size_of
 from niicache.augment.kernels.nearest import fill_values
 from niicache.augment.kernels.rows import CONSTANT, bases, inside, is_flat
 from niicache.augment.kernels.spline import line_of, tables
 from niicache.augment.kernels.ways import OUTER, OUTER_AT, clamps, locate, write
 
 
-@compiled
+@piece
 def sweep(
     source: Any,
     like: Any,

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from niicache.augment.kernels.compiling import compiled, piece, pointer, size_of
+from niicache.augment.kernels.compiling import piece, pointer, size_of
 from niicache.augment.kernels.nearest import copy, fill_values
 from niicache.augment.kernels.rows import CONSTANT, fold, holds
 
 _INDEX = np.dtype(np.int64)
 
 
-@compiled
+@piece
 def move(
     source: Any,
     like: Any,
