@@ -34,7 +34,7 @@ OWNERS = {
         "click": r"cli\.\w+",
         "filelock": "lock",
         "isal": "inflate",
-        "nibabel": "nifti",
+        "nibabel": "nifti_record",
         "rich": r"(cli|report)\.\w+",
         "zarr": "tables",
     },

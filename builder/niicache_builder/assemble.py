@@ -19,6 +19,7 @@ from niicache.format.names import (
 )
 from niicache_builder.commit import Contents, entry_of
 from niicache_builder.interrupts import held_back
+from niicache_builder.meaning import voxel_warnings
 from niicache_builder.plan import Plan, skipped_case
 from niicache_builder.previous import refreshed
 from niicache_builder.record import CaseRecord, UnitResult, unit_key
@@ -64,8 +65,8 @@ class _Class:
 
 def assemble(
     plan: Plan, target: Path, results: Mapping[str, UnitResult], old: Cache | None
-) -> Contents:
-    """Put together everything that the commit will write.
+) -> tuple[Contents, tuple[Problem, ...]]:
+    """Put together everything that the commit will write, and what is odd about the voxels.
 
     Args:
         plan: What was to be done.
@@ -111,7 +112,14 @@ def assemble(
         skipped=tuple(skipped),
     )
     waiting = {path: file for path, file in staged.items() if file.exists()}
-    return Contents(manifest=manifest, document=document, small=small, staged=waiting)
+    contents = Contents(manifest=manifest, document=document, small=small, staged=waiting)
+    return contents, _warnings(classes, plan)
+
+
+def _warnings(classes: Iterable[_Class], plan: Plan) -> tuple[Problem, ...]:
+    records = {one.name: [record for record in one.records if record] for one in classes}
+    kind = plan.recipe.label_kind
+    return voxel_warnings(records, root=plan.scan.layout.root, label_kind=kind)
 
 
 def _shards(classes: Iterable[_Class], recipe: Recipe) -> dict[str, tuple[Unit, UnitResult, str]]:

@@ -28,14 +28,16 @@ from niicache_builder.previous import (
     unchanged_cases,
 )
 from niicache_builder.progress import Progress, Silent
+from niicache_builder.report.warned import warning_lines
 from niicache_builder.resume import finished
 from niicache_builder.scan import Scan, scan_source
 from niicache_builder.workers import ready_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from niicache.cache import Cache
+    from niicache.errors import Problem
     from niicache.format.manifest import Manifest
     from niicache_builder.record import UnitResult
 
@@ -50,6 +52,7 @@ class Built:
         written: Shards written by this run.
         resumed: Shards that an interrupted run had finished.
         changed: Whether anything was committed.
+        warnings: What is odd about the cases in the cache, sorted.
     """
 
     plan: Plan
@@ -57,6 +60,7 @@ class Built:
     written: int
     resumed: int
     changed: bool
+    warnings: tuple[Problem, ...]
 
 
 def plan_build(
@@ -120,6 +124,8 @@ def build(
         found = scan_source(source, target, options, progress)
         before = open_target(target)
         plan = _plan(found, options, before)
+        for line in warning_lines(plan.warnings):
+            progress.note(line)
         check_disk(plan, target)
         with hold(target):
             old = open_target(target)
@@ -130,7 +136,7 @@ def build(
             results, resumed = _execute(
                 plan, target, workers, skip=options.on_error == "skip", progress=progress
             )
-            contents = assemble(plan, target, results, old)
+            contents, doubtful = assemble(plan, target, results, old)
             changed = commit(target, contents, _manifest(old))
             clean_up(target)
     return Built(
@@ -139,7 +145,13 @@ def build(
         written=len(results) - resumed,
         resumed=resumed,
         changed=changed,
+        warnings=_of_those_held(sorted((*plan.warnings, *doubtful)), contents.manifest),
     )
+
+
+def _of_those_held(warnings: Iterable[Problem], manifest: Manifest) -> tuple[Problem, ...]:
+    out = {(entry.class_name, entry.case) for entry in manifest.skipped}
+    return tuple(one for one in warnings if (one.class_name, one.case) not in out)
 
 
 def _manifest(cache: Cache | None) -> Manifest | None:

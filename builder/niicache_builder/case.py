@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from niicache.format.facts import CaseFacts
 from niicache.format.geometry import centred
 from niicache_builder.nifti import Header, NiftiError, Voxels, read_voxels
+from niicache_builder.nifti_error import changed, too_large
 from niicache_builder.prepare import PrepareError, converted, real_voxels, spatial_of, with_channels
 from niicache_builder.record import CaseRecord, case_key
-from niicache_builder.statistics import channel_statistics, label_counts
+from niicache_builder.statistics import channel_statistics, label_counts, nonfinite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,35 +68,40 @@ def prepare_case(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
             label = with_channels(label, recipe.spatial_dims)
         else:
             label = label.reshape(-1, order="F")
-    counts = {} if label is None else label_counts(label)
     facts = _facts(case, recipe, image, source, label_source)
-    return PreparedCase(image=image, label=label, record=CaseRecord(facts=facts, counts=counts))
+    return PreparedCase(image=image, label=label, record=_record(facts, label))
+
+
+def _record(facts: CaseFacts, label: np.ndarray | None) -> CaseRecord:
+    if label is None:
+        return CaseRecord(facts=facts, counts={})
+    counts = label_counts(label)
+    bad = nonfinite(label) if counts is None else 0
+    many = counts is None and not bad
+    return CaseRecord(facts=facts, counts=counts, label_nonfinite=bad, many_values=many)
 
 
 def _read(
     case: CaseScan, path: str, header: Header, dtype: str, root: Path
 ) -> tuple[Voxels, np.ndarray]:
     full = root / path
+    error: NiftiError | PrepareError
     try:
         voxels = read_voxels(full)
         _check_unchanged(voxels.header, header)
         real = real_voxels(voxels.data, header)
         return voxels, converted(real, dtype, label=path != case.files.image)
-    except NiftiError as error:
-        problem = error.problem(str(full), case.files.class_name, case.files.name)
-    except PrepareError as error:
-        problem = error.problem(str(full), case.files.class_name, case.files.name)
-    raise CaseError(problem)
+    except (NiftiError, PrepareError) as known:
+        error = known
+    except MemoryError:
+        # As numbers of another type voxels may take eight times what they take in the file.
+        error = too_large("not enough memory", f"{header.voxels_nbytes:,} bytes of voxels to fit")
+    raise CaseError(error.problem(str(full), case.files.class_name, case.files.name))
 
 
 def _check_unchanged(now: Header, scanned: Header) -> None:
     if now != scanned:
-        raise PrepareError(
-            "changed",
-            f"{now.size:,} bytes, modified at {now.mtime_ns} ns",
-            f"{scanned.size:,} bytes, modified at {scanned.mtime_ns} ns, as a moment ago",
-            "run the build again when nothing writes to the source",
-        )
+        raise changed((now.size, now.mtime_ns), (scanned.size, scanned.mtime_ns))
 
 
 def _facts(

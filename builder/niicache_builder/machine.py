@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 from niicache.errors import DiskError, NoMemoryError
+from niicache_builder.memory import memory_bytes
 from niicache_builder.resume import finished
 from niicache_builder.room import disk_bytes, padded_bytes
 
@@ -26,14 +26,20 @@ def check_memory(plan: Plan) -> None:
         NoMemoryError: The padded cases of one chunk are larger than its memory.
     """
     needed, image = padded_bytes(plan.recipe), plan.recipe.image
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    there = memory_bytes()
     if needed > there:
         what = f"{image.chunk[0]:,} padded cases" if image.chunk[0] > 1 else "a padded case"
         raise NoMemoryError(
             f"shape: got {what} of {image.shape} {image.dtype}, {needed:,} bytes with labels, "
             f"expected at most the {there:,} bytes of memory of this machine; give a smaller "
-            "--shape, or leave out the largest images. Nothing was written"
+            f"--shape, or leave out the largest images{_largest(plan)}. Nothing was written"
         )
+
+
+def _largest(plan: Plan) -> str:
+    """Return which image makes the cases so large, in words for the user."""
+    case = max(plan.scan.cases, key=lambda case: case.image.voxels_nbytes)
+    return f", such as {plan.scan.layout.root / case.files.image}"
 
 
 def check_disk(plan: Plan, target: Path) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from niicache_builder.oddity import Oddity
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,12 +32,12 @@ class Placement:
     Attributes:
         affine: 4x4, voxel to world, mm.
         spacing: Lengths of its first three columns, mm.
-        warnings: What was passed over, in words for the user.
+        warnings: What was passed over.
     """
 
     affine: Affine
     spacing: tuple[float, float, float]
-    warnings: tuple[str, ...]
+    warnings: tuple[Oddity, ...]
 
 
 Candidate = tuple[str, "NDArray[np.float64] | None"]
@@ -57,17 +59,19 @@ def place(
         The placement; the identity where nothing is usable.
     """
     usable: list[NDArray[np.float64]] = []
-    warnings: list[str] = []
+    warnings: list[Oddity] = []
     for name, matrix in forms:
         _judge(name, matrix, usable, warnings)
     if len(usable) > 1:
         apart = _apart(usable[0], usable[1], shape)
         if apart > _APART:
-            warnings.append(f"sform and qform differ by {apart:.3g} voxels; sform is used")
+            got, least = f"sform and qform {apart:.3g} voxels apart", f"at most {_APART:g}"
+            warnings.append(Oddity("forms-differ", got, least, "the sform is used"))
     if not usable:
         _judge(*base, usable, warnings)
     if not usable:
-        warnings.append("no usable affine; the identity is used")
+        hint = "the identity is used: 1 mm voxels at the origin"
+        warnings.append(Oddity("no-affine", "no usable affine", "one of three", hint))
         usable.append(np.eye(4))
     affine = usable[0].copy()
     affine[:3] *= mm
@@ -81,12 +85,13 @@ def _judge(
     name: str,
     matrix: NDArray[np.float64] | None,
     usable: list[NDArray[np.float64]],
-    warnings: list[str],
+    warnings: list[Oddity],
 ) -> None:
     """Add a matrix to ``usable``, or what is wrong with it to ``warnings``."""
     fault = "not computable" if matrix is None else _fault(matrix)
     if matrix is None or fault:
-        warnings.append(f"{name} is {fault} and was passed over")
+        got, expected = f"{name} that is {fault}", "a regular matrix"
+        warnings.append(Oddity("affine", got, expected, "the next best affine is used"))
     else:
         usable.append(matrix)
 

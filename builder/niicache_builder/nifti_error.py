@@ -50,3 +50,24 @@ def too_long(got: str, expected: str) -> NiftiError:
     """
     hint = "its dim or datatype does not fit its voxels, or something was appended; write it again"
     return NiftiError("too-long", got, expected, hint)
+
+
+def too_large(got: str, expected: str) -> NiftiError:
+    """Return the error for voxels that no memory of this machine holds."""
+    hint = "use a machine with more memory, or check the header's dim"
+    return NiftiError("too-large", got, expected, hint)
+
+
+def changed(now: tuple[int, int], before: tuple[int, int]) -> NiftiError:
+    """Return the error for a file that was written to since it was looked at.
+
+    Args:
+        now: Bytes and modification time in ns.
+        before: The same, earlier.
+    """
+    return NiftiError(
+        "changed",
+        f"{now[0]:,} bytes, modified at {now[1]} ns",
+        f"{before[0]:,} bytes, modified at {before[1]} ns, as a moment ago",
+        "run the build again when nothing writes to the source",
+    )

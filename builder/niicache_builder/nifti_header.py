@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from niicache_builder.nifti_error import NiftiError, truncated
+from niicache_builder.oddity import Oddity
 
 if TYPE_CHECKING:
     from niicache_builder.nifti_affine import Affine
 
 HEAD = 540
 """Bytes of a NIfTI-2 header; one of NIfTI-1 has 348."""
+
+PEEK = HEAD + 12
+"""With the 4 bytes that announce extensions, and the 8 that the first of them begins with."""
 
 MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 """xyzt_units & 7 (unknown, metre, mm, micron) -> mm."""
@@ -56,6 +60,7 @@ _UNSUPPORTED = {
     2048: "complex256",
     2304: "RGBA",
 }
+_EXTREME = 1e20  # a slope that no measure needs, nor its reciprocal
 _LINE_ENDS = {b"\0\0\0\0", b"\r\n\x1a\n"}  # last bytes of the NIfTI-2 magic, old and new
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
@@ -81,7 +86,7 @@ class Header:
         spacing: Distance of neighbouring voxels along the first three axes, mm.
         size: Bytes of the file, or of both files of a pair, on disk.
         mtime_ns: Last change, nanoseconds since the epoch; of a pair, the sum of both files.
-        warnings: What was odd but could be read, in words for the user.
+        warnings: What was odd but could be read.
     """
 
     shape: tuple[int, ...]
@@ -92,7 +97,7 @@ class Header:
     spacing: tuple[float, float, float]
     size: int
     mtime_ns: int
-    warnings: tuple[str, ...]
+    warnings: tuple[Oddity, ...]
 
     @property
     def voxels_nbytes(self) -> int:
@@ -104,7 +109,7 @@ def frame_of(head: bytes, *, paired: bool) -> tuple[int, Literal["<", ">"]]:
     """Return the NIfTI version, 1 or 2, and the byte order, "<" or ">", of a header.
 
     Args:
-        head: The first ``HEAD`` bytes of the file, fewer where it is shorter.
+        head: The first bytes of the file, at least ``HEAD``, fewer where it is shorter.
         paired: Whether the file's name says .hdr or .img.
 
     Raises:
@@ -164,19 +169,24 @@ def dtype_of(record: Record, order: Literal["<", ">"]) -> np.dtype[Any]:
     return np.dtype(_DTYPES[code]).newbyteorder(order)
 
 
-def scaling_of(record: Record) -> tuple[float, float, list[str]]:
-    """Return slope, inter and warnings; 1, 0 where the file says no scaling (slope 0).
+def scaling_of(record: Record) -> tuple[float, float, list[Oddity]]:
+    """Return slope, inter and what is odd; 1, 0 where the file says no scaling (slope 0).
 
     Raises:
         NiftiError: ``bad-scaling``: inter is not finite although slope is in use.
     """
     slope, inter = float(record["scl_slope"]), float(record["scl_inter"])
     if not math.isfinite(slope):
-        return 1.0, 0.0, [f"scl_slope is {slope}, read as no scaling"]
+        expected = "a finite number, or 0 for no scaling"
+        return 1.0, 0.0, [Oddity("scaling", f"scl_slope {slope}", expected, "read as no scaling")]
     if slope == 0:
         return 1.0, 0.0, []
     if not math.isfinite(inter):
         raise NiftiError("bad-scaling", f"scl_inter {inter}", "a finite number", _REWRITE)
+    if max(abs(slope), 1 / abs(slope), abs(inter)) > _EXTREME:
+        got = f"scl_slope {slope:g} and scl_inter {inter:g}"
+        expected = f"numbers from {1 / _EXTREME:g} to {_EXTREME:g}"
+        return slope, inter, [Oddity("scaling", got, expected, "applied as they are")]
     return slope, inter, []
 
 
@@ -193,24 +203,6 @@ def offset_of(record: Record, version: int, *, paired: bool) -> int:
         expected = f"a whole number of at least {least}"
         raise NiftiError("bad-offset", f"vox_offset {offset:g}", expected, _REWRITE)
     return int(offset)
-
-
-def fixes_of(record: Record, fixed: Record, dims: tuple[int, ...]) -> list[str]:
-    """Return a warning for each field whose value was replaced by a legal one."""
-    fields = ["bitpix", "sform_code", "qform_code"]
-    odd = [
-        f"{name} is {record[name]}, read as {fixed[name]}"
-        for name in fields
-        if record[name] != fixed[name]
-    ]
-    axes = slice(1, min(len(dims), 3) + 1)
-    before, after = (np.asarray(source["pixdim"])[axes] for source in (record, fixed))
-    # An sform does not look at pixdim.
-    if int(fixed["sform_code"]) == 0 and not np.array_equal(before, after):
-        odd.append(f"pixdim is {before.tolist()}, read as {after.tolist()}")
-    if int(record["xyzt_units"]) & 7 not in MM:
-        odd.append(f"xyzt_units {record['xyzt_units']} has no known length, read as mm")
-    return odd
 
 
 def _refuse_magic(version: int, *, paired: bool) -> None:

@@ -9,6 +9,7 @@ from niicache.errors import OptionError, Problem, SourceError
 from niicache.format.manifest import Recipe, SkippedCase
 from niicache_builder.axes import guess_label_kind, guess_spatial_dims
 from niicache_builder.checks import check_cases
+from niicache_builder.doubts import doubts
 from niicache_builder.recipe import Decisions, make_recipe
 from niicache_builder.room import disk_bytes, worker_bytes
 from niicache_builder.slots import assign_slots
@@ -51,6 +52,7 @@ class Plan:
         todo: Those that have to be written.
         skipped: Cases that stay out.
         problems: Why they do.
+        warnings: What is odd about names and headers of those that come in.
         previous: What the units that need not be written are taken from.
         disk_bytes: What the shards to be written will take at most, roughly.
         worker_bytes: Memory of one worker at most, roughly.
@@ -64,6 +66,7 @@ class Plan:
     todo: tuple[Unit, ...]
     skipped: tuple[SkippedCase, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
     previous: Previous | None
     disk_bytes: int
     worker_bytes: int
@@ -118,6 +121,7 @@ def make_plan(
         todo=todo,
         skipped=(*(skipped_case(problem) for problem in problems), *again),
         problems=problems,
+        warnings=doubts(sound, root=scan.layout.root, label_kind=kind[0], headers=scan.warnings),
         previous=kept,
         disk_bytes=sum(disk_bytes(unit, recipe) for unit in todo),
         worker_bytes=worker_bytes(sound, recipe),

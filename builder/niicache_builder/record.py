@@ -24,11 +24,16 @@ class CaseRecord:
 
     Attributes:
         facts: Its columns; ``label_count`` is empty until the whole cache says which values count.
-        counts: Label value to number of elements, or None where the values are too many.
+        counts: Label value to number of elements, or None where the values are too many, not all
+            finite, or not known any more.
+        label_nonfinite: Elements of the label that are NaN or infinite; 0 where not known.
+        many_values: Whether the label is known to have too many finite values.
     """
 
     facts: CaseFacts
     counts: Mapping[float, int] | None
+    label_nonfinite: int = 0
+    many_values: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,12 @@ def pack_result(result: UnitResult) -> bytes:
 def _unrecorded(record: CaseRecord) -> dict[str, Any]:
     # asdict copies every number of every tuple, which took as long as reading a small case.
     counts = None if record.counts is None else list(record.counts.items())
-    return {"facts": {name: getattr(record.facts, name) for name in _FACTS}, "counts": counts}
+    return {
+        "facts": {name: getattr(record.facts, name) for name in _FACTS},
+        "counts": counts,
+        "label_nonfinite": record.label_nonfinite,
+        "many_values": record.many_values,
+    }
 
 
 def load_result(path: Path) -> UnitResult | None:
@@ -110,6 +120,8 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
     return CaseRecord(
         facts=CaseFacts(**{name: tuples(fact) for name, fact in value["facts"].items()}),
         counts=None if counts is None else {float(number): count for number, count in counts},
+        label_nonfinite=value["label_nonfinite"],
+        many_values=value["many_values"],
     )
 
 

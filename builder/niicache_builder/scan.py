@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError
+from niicache_builder.memory import memory_bytes
 from niicache_builder.nifti import Header, NiftiError, read_header
+from niicache_builder.nifti_error import too_large
 from niicache_builder.sources import NO_LAYOUT, find_cases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
     from niicache.errors import Problem
     from niicache_builder.cases import CaseFiles, Layout
@@ -54,14 +55,13 @@ class Scan:
         layout: The source as it was recognised.
         cases: Every case whose headers could be read.
         problems: Those of the layout and of the headers.
-        warnings: What is odd about headers, such as affines that disagree, to the paths of the
-            files it is true of.
+        warnings: What is odd about headers, such as affines that disagree, file by file.
     """
 
     layout: Layout
     cases: tuple[CaseScan, ...]
     problems: tuple[Problem, ...]
-    warnings: Mapping[str, tuple[str, ...]]
+    warnings: tuple[Problem, ...]
 
 
 def without_labels(layout: Layout) -> Layout:
@@ -79,33 +79,33 @@ def scan(layout: Layout, advance: Callable[[int], None] = lambda _: None) -> Sca
     """
     cases: list[CaseScan] = []
     problems = list(layout.problems)
+    warnings: list[Problem] = []
+    memory = memory_bytes()
     for files in layout.cases:
         headers: dict[str, Header] = {}
         for path in filter(None, (files.image, files.label)):
+            where = (str(layout.root / path), files.class_name, files.name)
             try:
-                headers[path] = read_header(layout.root / path)
+                headers[path] = _header(layout.root / path, memory)
+                warnings += [odd.warning(*where) for odd in headers[path].warnings]
             except NiftiError as error:
-                problem = error.problem(str(layout.root / path))
-                problems.append(replace(problem, class_name=files.class_name, case=files.name))
+                problems.append(error.problem(*where))
         if files.image in headers and (files.label is None or files.label in headers):
             label = None if files.label is None else headers[files.label]
             cases.append(CaseScan(files=files, image=headers[files.image], label=label))
         advance(1)
     return Scan(
-        layout=layout, cases=tuple(cases), problems=tuple(problems), warnings=_warnings(cases)
+        layout=layout, cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings)
     )
 
 
-def _warnings(cases: Iterable[CaseScan]) -> Mapping[str, tuple[str, ...]]:
-    """Group warnings that differ in their numbers alone under the first of them."""
-    warnings: dict[str, tuple[str, list[str]]] = {}
-    for case in cases:
-        pairs = ((case.files.image, case.image), (case.files.label, case.label))
-        for path, header in pairs:
-            for text in header.warnings if header else ():
-                kind = re.sub(r"[-+.\de]*\d", "#", text)
-                warnings.setdefault(kind, (text, []))[1].append(path or "")
-    return {text: tuple(paths) for text, paths in warnings.values()}
+def _header(path: Path, memory: int) -> Header:
+    """Read a header; refuse here what no memory holds, lest the other cases are padded to it."""
+    header = read_header(path)
+    if header.voxels_nbytes > memory:
+        expected = f"at most the {memory:,} bytes of memory of this machine"
+        raise too_large(f"{header.voxels_nbytes:,} bytes of voxels", expected)
+    return header
 
 
 def scan_source(
@@ -135,6 +135,4 @@ def scan_source(
         found = scan(layout, progress.advance)
     finally:
         progress.end()
-    for text, paths in found.warnings.items():
-        progress.note(f"warning: {text} ({len(paths):,} files, the first is {paths[0]})")
     return found

@@ -186,3 +186,8 @@ def label_counts(label: np.ndarray) -> Mapping[float, int] | None:
     numbers = dict(zip(map(float, values.tolist()), counts.tolist(), strict=True))
     # Integers beyond 2**53 may be one and the same float64.
     return numbers if len(numbers) == values.size else None
+
+
+def nonfinite(values: np.ndarray) -> int:
+    """Return how many values of an array of any shape and real dtype are NaN or infinite."""
+    return 0 if values.dtype.kind in "iu" else values.size - int(np.isfinite(values).sum())

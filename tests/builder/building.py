@@ -197,7 +197,7 @@ def scanned(*cases: CaseScan, problems: tuple[Any, ...] = ()) -> Scan:
         cases=tuple(case.files for case in cases),
         problems=problems,
     )
-    return Scan(layout=layout, cases=cases, problems=problems, warnings={})
+    return Scan(layout=layout, cases=cases, problems=problems, warnings=())
 
 
 def environment() -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from niicache_builder.report.plan import plan_json
 from niicache_builder.report.units import counted, in_bytes
+from niicache_builder.report.warned import warning_lines
 
 if TYPE_CHECKING:
     from niicache_builder.build import Built
@@ -41,6 +42,7 @@ def built_text(built: Built, path: str) -> str:
         lines.append(f"without a single case, and so not in the cache: class {', '.join(gone)}")
     if manifest.skipped:
         lines.append(f"{counted(len(manifest.skipped), 'case')} skipped: {path}/skipped.csv")
+    lines += warning_lines(built.warnings)
     return "\n".join(lines)
 
 
@@ -55,5 +57,6 @@ def built_json(built: Built, path: str) -> dict[str, Any]:
         "disk_bytes": sum(entry.size for entry in built.manifest.files.values()),
         "classes": [asdict(entry) for entry in built.manifest.classes],
         "skipped": [asdict(entry) for entry in built.manifest.skipped],
+        "warnings": [warning.to_json() for warning in built.warnings],
         "plan": plan_json(built.plan),
     }

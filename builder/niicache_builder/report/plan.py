@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from niicache_builder.report.units import counted, in_bytes
+from niicache_builder.report.warned import warning_lines
 from niicache_builder.room import decoded_bytes
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def plan_text(plan: Plan) -> str:
     if plan.skipped:
         lines.append(f"skipped  {counted(len(plan.skipped), 'case')}:")
         lines += [f"  {problem}" for problem in plan.problems]
+    lines += warning_lines(plan.warnings)
     return "\n".join(lines)
 
 
@@ -65,6 +67,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "decoded_bytes": _decoded(plan),
         "worker_bytes": plan.worker_bytes,
         "problems": [problem.to_json() for problem in plan.problems],
+        "warnings": [warning.to_json() for warning in plan.warnings],
         "notes": list(plan.scan.layout.notes),
     }
 
