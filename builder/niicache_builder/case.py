@@ -57,8 +57,20 @@ def prepare_case(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
         root: What its paths are relative to.
 
     Raises:
-        CaseError: A file is damaged, changed since it was scanned, or does not fit the recipe.
+        CaseError: A file is damaged, changed since it was scanned, does not fit the recipe, or
+            takes more memory than there is.
     """
+    try:
+        return _prepared(case, recipe, root)
+    except MemoryError:
+        # As numbers of another type voxels may take eight times what they take in the file.
+        expected = f"room for {case.image.voxels_nbytes:,} bytes of voxels, several times over"
+        error = too_large("not enough memory", expected)
+    path = str(root / case.files.image)
+    raise CaseError(error.problem(path, case.files.class_name, case.files.name))
+
+
+def _prepared(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
     source, image = _read(case, case.files.image, case.image, recipe.image.dtype, root)
     image = with_channels(image, recipe.spatial_dims)
     label, label_source = None, None
@@ -93,9 +105,6 @@ def _read(
         return voxels, converted(real, dtype, label=path != case.files.image)
     except (NiftiError, PrepareError) as known:
         error = known
-    except MemoryError:
-        # As numbers of another type voxels may take eight times what they take in the file.
-        error = too_large("not enough memory", f"{header.voxels_nbytes:,} bytes of voxels to fit")
     raise CaseError(error.problem(str(full), case.files.class_name, case.files.name))
 
 
