@@ -165,9 +165,7 @@ def test_integers_that_scaling_takes_beyond_the_type_are_refused(tmp_path: Path)
     assert build0(source, tmp_path / "c").plan.recipe.image.dtype == "float32"
 
 
-def test_a_rebuild_warns_of_cases_that_it_does_not_read_again(
-    source: Path, tmp_path: Path
-) -> None:
+def test_a_rebuild_warns_of_cases_that_it_does_not_read_again(source: Path, tmp_path: Path) -> None:
     path, old = image_of(source)
     write(path, np.full_like(old, 7))
     mask(source, [0], "uint8")
