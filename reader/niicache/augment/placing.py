@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from niicache.augment.arguments import checked_matrix
 from niicache.augment.fit import HALF, Fit, fit
 from niicache.augment.kernels.many import move_many, sweep_many
 from niicache.augment.kernels.ways import SCRATCH_BYTES
@@ -60,21 +61,25 @@ def place_cases(
         plans: What to do with each; shapes and what fills are the same for all.
         lines: What is done to the voxels of each image.
         what: An image is interpolated, a mask is not.
+
+    Raises:
+        OptionError: A matrix holds a number that is not finite: it would lead out of the memory.
     """
     order: Literal["linear", "nearest"] = "linear" if what == "image" else "nearest"
     first = plans[0]
     made = fit(cases.dtype, cases.shape, batch.dtype, batch.shape[1:], order, first.fill.mode)
-    whole: list[int] = []
+    whole: list[int] = []  # whose bits stay, whatever is done to others
+    scaled: list[int] = []
     turned: list[int] = []
     others: list[int] = []
     for i, plan in enumerate(plans):
         if made.stored is not None or batch.dtype == HALF or plan.displacement is not None:
             others.append(i)
-        elif is_whole(plan.matrix):
-            whole.append(i)
+        elif is_whole(checked_matrix(plan.matrix, len(cases.shape) - 1)):
+            (whole if what == "mask" or lines[i] == STRAIGHT else scaled).append(i)
         else:
             (others if made.lone else turned).append(i)
-    for picked in (whole, turned):
+    for picked in (whole, scaled, turned):
         if picked:
             some = Cases(cases.addresses[picked], cases.dtype, cases.shape)
             _run(
@@ -83,7 +88,7 @@ def place_cases(
                 _addresses(batch, slots[picked]),
                 [plans[i] for i in picked],
                 [lines[i] for i in picked] if what == "image" else [STRAIGHT] * len(picked),
-                whole=picked is whole,
+                whole=picked is not turned,
                 mask=what == "mask",
             )
     for i in others:

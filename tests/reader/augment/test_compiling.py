@@ -48,3 +48,14 @@ def test_loops_are_compiled_where_no_folder_can_be_written(monkeypatch):
     assert compiling.compiled(lambda x: x + 1)(2) == 3
     assert compiling.loose(lambda x: x + 1)(2) == 3
     assert tried == [True, False] * 2
+
+
+def test_functions_without_a_module_are_compiled_beside_ours():
+    code = """
+import numba, niicache.augment
+names = {}
+exec("def one_more(x): return x + 1", names)
+names["one_more"].__module__ = None
+print(numba.njit(names["one_more"])(1))
+"""
+    assert run_python(code).strip() == "2"

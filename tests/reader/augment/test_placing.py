@@ -7,7 +7,9 @@ import pytest
 
 from niicache import augment
 from niicache.augment.placing import Cases, place_cases
+from niicache.augment.plan import Fill, Plan
 from niicache.augment.warp import STRAIGHT, Line, place
+from niicache.errors import OptionError
 from niicache.sampling import sample_generator
 
 SHAPES = [(11, 9, 3), (12, 10, 1), (7, 8, 9, 1), (6, 7, 5, 2), (5, 6, 1, 1)]
@@ -81,3 +83,25 @@ def test_masks(shape, dtype):
             alone = np.empty(out, dtype)
             place(case, alone, plan, what="mask")
             np.testing.assert_array_equal(made, alone)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("what", ["image", "mask"])
+def test_a_matrix_that_leads_out_of_the_memory_is_refused(value, what):
+    _, cases = cases_of((6, 7, 1), "uint8")
+    matrix = np.array([[value, 0.1, 0.0], [0.1, 1.0, 0.0]])
+    plans = [Plan(matrix=matrix, shape=(6, 7), fill=Fill(mode="nearest"))] * 9
+    batch = np.zeros((9, 6, 7, 1), "float32" if what == "image" else "uint8")
+    with pytest.raises(OptionError, match=r"matrix: got .*expected finite numbers"):
+        place_cases(cases, batch, np.arange(9), plans, [STRAIGHT] * 9, what=what)
+
+
+def test_a_case_keeps_its_bits_whatever_is_done_to_others_in_the_call():
+    voxels, cases = cases_of((6, 7, 1), "float32")
+    voxels[:] = -0.0
+    plans = [Plan(matrix=np.eye(2, 3), shape=(6, 7), fill=Fill())] * 9
+    lines = [STRAIGHT] * 8 + [Line(2.0, 1.0)]
+    batch = np.ones((9, 6, 7, 1), "float32")
+    place_cases(cases, batch, np.arange(9), plans, lines, what="image")
+    assert np.signbit(batch[:8]).all()
+    assert (batch[8] == 1).all()

@@ -62,7 +62,8 @@ class _Announcer(event.Listener):  # type: ignore[misc]  # numba ships no types
     """Says that something is compiled, which takes seconds, the first time that it is."""
 
     def on_start(self, event: Any) -> None:
-        if event.data["dispatcher"].py_func.__module__.startswith("niicache.augment."):
+        module = event.data["dispatcher"].py_func.__module__  # None of what exec made
+        if module is not None and module.startswith("niicache.augment."):
             _announce()
 
     def on_end(self, event: Any) -> None: ...
