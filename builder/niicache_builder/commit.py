@@ -87,7 +87,9 @@ def commit(target: Path, contents: Contents, old: Manifest | None) -> bool:
     _drop_old_generations(target, before)
     # Said before it is done, so that the next build can take back what this one may leave.
     write_file(work / PLACED, json.dumps(sorted({*earlier, *files})).encode())
-    _keep_for_readers(target, [*contents.staged, *fresh, *gone], before)
+    # A damaged copy would be in the way of a sound one.
+    sound = [path for path in fresh if path in before and _in_place(target / path, before[path])]
+    _keep_for_readers(target, [*contents.staged, *sound, *gone], before)
     # What goes makes room first: a shard of a plane lies where one of a volume needs a folder.
     for path in gone:
         (target / path).unlink(missing_ok=True)

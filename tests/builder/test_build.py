@@ -16,6 +16,7 @@ import pytest
 from building import (
     NIBABEL_DATA,
     build0,
+    contents,
     folders,
     live,
     masks,
@@ -623,6 +624,21 @@ def test_only_one_old_generation_is_kept(started: tuple[Path, Path]) -> None:
         build0(source, cache)
         kept = {file.name for file in (cache / ".retired").iterdir()}
         assert kept <= {entry.sha256 for entry in old.values()}
+
+
+def test_a_damaged_file_that_was_mended_is_not_kept_for_readers(started: tuple[Path, Path]) -> None:
+    source, cache = started
+    before = opened(cache)
+    column = next(one for one in (cache / "a" / "cases" / "mean" / "c").rglob("*") if one.is_file())
+    data = column.read_bytes()
+    column.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    build0(source, cache)
+    reader = open_cache(cache)
+    path = source / "a" / "images" / "case004.nii.gz"
+    write(path, (read(path) + 1).astype("int16"))
+    build0(source, cache)
+    assert len(reader["a"].column("mean")) == len(reader["a"])
+    assert same(contents(reader), before)
 
 
 def test_no_hard_links_on_the_file_system(
