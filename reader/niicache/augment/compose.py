@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from niicache.augment.intensity import Intensity
-from niicache.augment.spatial import Spatial, fill_of, plan, plan_problem
+from niicache.augment.order import check_order, fill_of
+from niicache.augment.spatial import Spatial, plan
 from niicache.augment.transform import Facts, Transform
 from niicache.augment.warp import STRAIGHT, Line, place, warp
 from niicache.errors import OptionError
@@ -23,7 +24,8 @@ class Compose(Transform):
 
     All spatial ones become ONE resampling, which is done first, and the others follow in their
     order. A Compose inside is taken apart. A scale of intensity that comes first of those, as
-    Rescale and ZScore, is part of the resampling.
+    Rescale and ZScore, is part of the resampling. A constant that fills is in the units that
+    voxels have where its transform stands: 0 after a ZScore is the mean of the case.
 
     :meth:`place` resamples from any memory into any other, so that an image goes straight from
     where it was decoded, in the dtype it is stored in, to its place in a batch; :meth:`finish`
@@ -36,7 +38,7 @@ class Compose(Transform):
         transforms (tuple): As given, taken apart.
 
     Raises:
-        OptionError: One is no transform, or the spatial ones do not fit each other.
+        OptionError: One is no transform, or they do not fit each other in this order.
     """
 
     transforms: tuple[Transform, ...]
@@ -57,10 +59,8 @@ class Compose(Transform):
         spatial = tuple((i, one) for i, one in numbered if isinstance(one, Spatial))
         self._set("_spatial", spatial)
         self._set("_others", tuple(one for one in numbered if not isinstance(one[1], Spatial)))
-        problem = plan_problem([one for _, one in spatial])
-        if problem:
-            raise OptionError(problem)
-        self._set("_fill", fill_of(one for _, one in spatial))
+        check_order(flat)
+        self._set("_fill", fill_of(flat))
 
     def draw(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None = None
@@ -74,6 +74,12 @@ class Compose(Transform):
                 shape = one.out_shape(shape)
             else:
                 drawn.append(one.draw(rng, final, facts))
+        if self._fill.scaled and self.line(tuple(drawn)) is None:
+            raise OptionError(
+                f"{self.transforms[self._others[0][0]]!r}: got it before what fills with a "
+                "constant and channels of unequal mean or deviation, expected it after: one number "
+                "cannot fill all of them; move it behind, or fill with fill_mode='nearest'"
+            )
         return tuple(drawn)
 
     def apply(

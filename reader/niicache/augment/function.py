@@ -70,6 +70,11 @@ class Lambda(Transform):
             return made, label
         return self.sample(image, label, noise.generator(params))  # type: ignore[misc]
 
+    @property
+    def rescales(self) -> bool:
+        """A function may do anything."""
+        return True
+
     def __repr__(self) -> str:
         given = [(name, getattr(self, name)) for name in ("image", "sample")]
         named = [f"{name}={_name(one)}" for name, one in given if one is not None]

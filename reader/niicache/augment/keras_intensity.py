@@ -106,6 +106,11 @@ class KerasStandardise(Intensity):
         check_flag("samplewise_std_normalization", self.std)
         self._set("p", checks.probability("p", self.p))
 
+    @property
+    def rescales(self) -> bool:
+        """To differences from the mean."""
+        return True
+
     def _drawn(self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None) -> bool:
         del rng, shape, facts
         return self.std

@@ -61,6 +61,16 @@ class ZScore(Intensity):
             )
         return tuple(zip(mean, std, strict=True))
 
+    @property
+    def rescales(self) -> bool:
+        """To deviations from the mean."""
+        return True
+
+    @property
+    def straight(self) -> bool:
+        """That of a case is, where it always acts."""
+        return self.of == "case" and self.p == 1
+
     def line(self, params: Standards | Literal["image"] | None) -> Line | None:
         """Return 1 / deviation and -mean / deviation of the case, if all channels have the same."""
         if params is None or isinstance(params, str) or len(set(params)) != 1:
@@ -104,6 +114,15 @@ class Window(Intensity):
         del rng, shape, facts
         return 1 / (self.high - self.low), -self.low / (self.high - self.low)
 
+    @property
+    def rescales(self) -> bool:
+        """To 0 to 1."""
+        return True
+
+    def undone(self, value: float) -> float | None:
+        """Return the voxel that becomes ``value``; 0 to 1 come from the window."""
+        return self.low + value * (self.high - self.low)
+
     def _change(self, image: np.ndarray, params: tuple[float, float]) -> None:
         on_image(image, lambda voxels: _linear(voxels, *params, 0.0, 1.0))
 
@@ -125,6 +144,10 @@ class Rescale(Intensity):
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
             self._set(name, checks.number(f"Rescale.{name}", getattr(self, name)))
+        if self.scale == 0:
+            raise OptionError(
+                "Rescale.scale: got 0, expected another number: every image would be the same"
+            )
         self._set("p", checks.probability("Rescale.p", self.p))
 
     def _drawn(
@@ -132,6 +155,20 @@ class Rescale(Intensity):
     ) -> tuple[float, float]:
         del rng, shape, facts
         return self.scale, self.offset
+
+    @property
+    def rescales(self) -> bool:
+        """By what it is told."""
+        return True
+
+    @property
+    def straight(self) -> bool:
+        """Where it always acts."""
+        return self.p == 1
+
+    def undone(self, value: float) -> float | None:
+        """Return the voxel that becomes ``value``."""
+        return (value - self.offset) / self.scale
 
     def line(self, params: tuple[float, float] | None) -> Line | None:
         """Return scale and offset."""

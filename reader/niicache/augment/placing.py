@@ -12,7 +12,7 @@ from niicache.augment.fit import HALF, Fit, fit
 from niicache.augment.kernels.many import move_many, sweep_many
 from niicache.augment.kernels.ways import SCRATCH_BYTES
 from niicache.augment.resampling import is_whole
-from niicache.augment.warp import STRAIGHT, place
+from niicache.augment.warp import STRAIGHT, filling, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ def _run(
     fill = plans[0].fill
     scales = np.array([line.scale for line in lines], made.number)
     offsets = np.array([line.offset for line in lines], made.number)
-    shown = [float(fill.label) if mask else fill.value * one.scale + one.offset for one in lines]
+    shown = [fill.label if mask else filling(fill, line) for line in lines]
     fills = np.array(shown, made.fill)
     still = (whole or made.kind[1] is None) and (scales == 1).all() and (offsets == 0).all()
     numbers = (made.mode, fills, None if still else scales, None if still else offsets)

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from niicache.augment.checks import FILL_MODES, number
+from niicache.errors import OptionError
 from niicache.options import check_count, check_one_of
 
 _IDENTITIES = {count: np.eye(count, count + 1).tolist() for count in (2, 3)}
@@ -23,11 +24,13 @@ class Fill:
             the other side ("wrap"); the modes of that name of scipy.ndimage.
         value: Of image voxels, for "constant".
         label: Of mask voxels, for "constant".
+        scaled: The value is in the units after a scale that is part of the resampling.
     """
 
     mode: FillMode = "constant"
     value: float = 0.0
     label: int = 0
+    scaled: bool = False
 
     def checked(self, name: str) -> Fill:
         """Return the same, once it was looked at.
@@ -37,6 +40,8 @@ class Fill:
         """
         check_one_of(f"{name}.fill_mode", self.mode, FILL_MODES)
         check_count(f"{name}.fill_label", self.label, -(2**63))
+        if self.label >= 2**64:
+            raise OptionError(f"{name}.fill_label: got {self.label}, expected less than 2**64")
         return Fill(mode=self.mode, value=number(f"{name}.fill", self.value), label=int(self.label))
 
 

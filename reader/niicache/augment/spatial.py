@@ -41,7 +41,7 @@ class Spatial(Transform):
         self, image: np.ndarray, label: np.ndarray, params: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """Resample image and mask."""
-        return warp(image, label, plan([(self, params)], image.shape, fill_of([self])))
+        return warp(image, label, plan([(self, params)], image.shape, self.outside or NOTHING))
 
     @abstractmethod
     def matrix(self, params: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -84,7 +84,7 @@ def plan(pairs: Iterable[tuple[Spatial, Any]], shape: tuple[int, ...], fill: Fil
         pairs: Transforms and their parameters, in the order in which the image goes through them.
             Those whose parameters are None do nothing.
         shape: Of the image, ``(*spatial, channel)``.
-        fill: What lies outside, as :func:`fill_of` says it.
+        fill: What lies outside, for all of them.
     """
     count = spatial_count("plan", shape)
     matrix, displacement = None, None
@@ -101,11 +101,6 @@ def plan(pairs: Iterable[tuple[Spatial, Any]], shape: tuple[int, ...], fill: Fil
     if matrix is None:
         matrix = np.eye(count, count + 1)
     return Plan(matrix=matrix, shape=shape[:-1], fill=fill, displacement=displacement)
-
-
-def fill_of(transforms: Iterable[Spatial]) -> Fill:
-    """Return what lies outside for transforms that are one resampling."""
-    return next((one.outside for one in transforms if one.outside is not None), NOTHING)
 
 
 def plan_problem(transforms: Sequence[Spatial]) -> str | None:

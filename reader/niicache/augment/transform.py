@@ -83,6 +83,20 @@ class Transform(ABC):
         """Names of the :class:`Facts` that it cannot do without."""
         return frozenset()
 
+    @property
+    def rescales(self) -> bool:
+        """Whether the units of voxels are others afterwards."""
+        return False
+
+    @property
+    def straight(self) -> bool:
+        """Whether it is one scale and one offset for all voxels of a channel, always."""
+        return False
+
+    def undone(self, value: float) -> float | None:
+        """Return the voxel that becomes ``value``, None where that is not known beforehand."""
+        return None if self.rescales else value
+
     def _set(self, name: str, value: object) -> None:
         """Replace an option of a frozen dataclass by its checked form."""
         object.__setattr__(self, name, value)

@@ -10,7 +10,7 @@ from niicache.augment import resampling
 from niicache.errors import OptionError
 
 if TYPE_CHECKING:
-    from niicache.augment.plan import Plan
+    from niicache.augment.plan import Fill, Plan
 
 
 class Line(NamedTuple):
@@ -21,6 +21,11 @@ class Line(NamedTuple):
 
 
 STRAIGHT = Line()
+
+
+def filling(fill: Fill, line: Line) -> float:
+    """Return what fills an image, in the units after the line."""
+    return fill.value if fill.scaled else fill.value * line.scale + line.offset
 
 
 def is_mask(image: np.ndarray, label: np.ndarray) -> bool:
@@ -64,7 +69,7 @@ def place(
         plan.matrix,
         order="linear" if what == "image" else "nearest",
         mode=fill.mode,
-        fill=fill.value * line.scale + line.offset if what == "image" else float(fill.label),
+        fill=filling(fill, line) if what == "image" else fill.label,
         scale=line.scale,
         offset=line.offset,
         displacement=plan.displacement,

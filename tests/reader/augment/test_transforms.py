@@ -78,7 +78,7 @@ INTENSITY = [
 ]
 WHOLE = [
     Compose(),
-    Compose(*SPATIAL[:1], *INTENSITY),
+    Compose(*SPATIAL[:1], ZScore(), *(one for one in INTENSITY if one != ZScore())),
     Lambda(image=np.negative),
     augment.light(),
     augment.medical(),
