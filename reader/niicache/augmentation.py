@@ -6,10 +6,12 @@ where its dtype changes. Nothing is copied in between.
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from niicache import augment
 from niicache.augment.batch_transform import BatchTransform
 from niicache.augment.compose import Compose
 from niicache.augment.placing import Cases, place_cases
@@ -26,13 +28,18 @@ if TYPE_CHECKING:
     from niicache.augment.warp import Line
     from niicache.batch import PutCases
     from niicache.cache import Cache
-    from niicache.format.manifest import ArrayLayout
+    from niicache.format.manifest import ArrayLayout, Recipe
     from niicache.sampling import Draw
     from niicache.transform import Key
     from niicache.view import ClassView
 
-TRIALS = 64
-"""Samples that are drawn at first, so that what fits no case is said at once."""
+
+class _Always(np.random.Generator):
+    """A generator by which everything acts that has a probability."""
+
+    def random(self, *args: Any, **kwargs: Any) -> Any:
+        """Return 0, or zeros."""
+        return super().random(*args, **kwargs) * 0
 
 
 class Augmentation:
@@ -63,9 +70,9 @@ class Augmentation:
         self.out_shape = self.compose.out_shape(shape)
         names = sorted(self.compose.asks)
         self._columns = {name: [view.stored_column(name) for view in views] for name in names}
-        first = self.facts(0, int(views[0].occupied[0]))
-        for trial in range(TRIALS):
-            self.compose.draw(sample_generator(0, 0, 0, trial), shape, first)
+        number, row = next((k, int(view.occupied[0])) for k, view in enumerate(views) if len(view))
+        # Once, so that what fits no case is said at once, however seldom it acts.
+        self.compose.draw(_Always(np.random.PCG64(0)), shape, self.facts(number, row))
 
     def begin(self, key: Key) -> SampleWork:
         """Return the work on one batch."""
@@ -157,30 +164,41 @@ def apply_to_batch(
     return transform(images, labels, sample_generator(*key, len(images)))
 
 
-def check_batch_transform(value: object) -> None:
-    """Refuse what is no transform of whole batches.
+def check_batch_transform(
+    transform: object, image: tuple[int, ...], recipe: Recipe, dtype: np.dtype
+) -> None:
+    """Refuse what is no transform of whole batches, or of no batches such as these.
+
+    Args:
+        transform: What was given.
+        image: Shape of a sample, ``(*spatial, channel)``.
+        recipe: Of the cache.
+        dtype: Of the images.
 
     Raises:
         OptionError: It is neither that nor None.
     """
-    if value is not None and not isinstance(value, BatchTransform):
+    if transform is None:
+        return
+    if not isinstance(transform, BatchTransform):
         raise OptionError(
-            f"batch_transform: got {value!r}, expected augment.MixUp or augment.CutMix; transforms "
-            "of samples go to transform, functions of batches to collate_fn"
+            f"batch_transform: got {transform!r}, expected augment.MixUp() or augment.CutMix(); "
+            "transforms of samples go to transform, functions of batches to collate_fn"
         )
+    ones = (1,) * (len(image) - 1)
+    masks = recipe.label is not None and recipe.label_kind == "mask"
+    labels = np.zeros((2, *ones, 1), np.uint8) if masks else np.zeros((2, 1), np.float32)
+    # On a batch of next to nothing, which it refuses for what it would refuse any.
+    transform(np.zeros((2, *ones, image[-1]), dtype), labels, _Always(np.random.PCG64(0)))
 
 
 def augmentation_for(transform: object, cache: Cache, dtype: np.dtype) -> Augmentation | None:
     """Return how a Sequence augments; None where the transform is a function, or none is given.
 
     Raises:
-        OptionError: The transform fits neither the cases nor the dtype of the images.
+        OptionError: It is no transform, or fits neither the cases nor the dtype of the images.
     """
-    if isinstance(transform, BatchTransform):
-        raise OptionError(
-            f"transform: got {transform!r}, expected one of single samples; give it as "
-            "batch_transform"
-        )
+    _check_kind(transform)
     if not isinstance(transform, Transform):
         return None
     if dtype.name not in {"float32", "float64"}:
@@ -188,4 +206,29 @@ def augmentation_for(transform: object, cache: Cache, dtype: np.dtype) -> Augmen
             f"dtype: got {dtype.name!r} with a transform of niicache.augment, expected 'float32' "
             "or 'float64'; convert the whole batch in collate_fn"
         )
-    return Augmentation(transform, tuple(cache), cache.manifest.recipe.image.shape)
+    recipe = cache.manifest.recipe
+    made = Augmentation(transform, tuple(cache), recipe.image.shape)
+    if recipe.label is not None and recipe.label_kind == "mask":
+        made.compose.check_mask(np.dtype(recipe.label.dtype))
+    return made
+
+
+def _check_kind(transform: object) -> None:
+    if transform is None or isinstance(transform, Transform):
+        return
+    if isinstance(transform, BatchTransform):
+        advice = "give it as batch_transform"
+    elif isinstance(transform, list | tuple):
+        advice = "put them together: augment.Compose(*transforms)"
+    elif isinstance(transform, type):
+        advice = f"make one: {transform.__name__}(...)"
+    elif isinstance(transform, FunctionType) and transform.__module__.startswith(augment.__name__):
+        advice = f"call it: augment.{transform.__name__}()"
+    elif not callable(transform):
+        advice = "see help(niicache.augment)"
+    else:
+        return
+    raise OptionError(
+        f"transform: got {transform!r}, expected a transform of niicache.augment or a function "
+        f"(image, label, rng) -> (image, label); {advice}"
+    )

@@ -115,7 +115,6 @@ class BalancedSequence(CacheSequence):
             OptionError: An argument is outside what is allowed.
             CacheError: The cache cannot be opened.
         """
-        check_batch_transform(batch_transform)
         check_flag("shuffle", shuffle)
         check_flag("replacement", replacement)
         check_one_of("on_damage", on_damage, ("raise", "skip"))
@@ -141,6 +140,8 @@ class BalancedSequence(CacheSequence):
             mix=mix,
         )
         self._seed = seed
+        recipe, shape = self.cache.manifest.recipe, self._out_shape
+        check_batch_transform(batch_transform, shape, recipe, self._dtype)
         self._batch_transform = batch_transform
         self._losses = None if on_damage == "raise" else Losses(damage_limit)
         self._passes = Passes(self._sampler.steps)
@@ -224,8 +225,8 @@ class BalancedSequence(CacheSequence):
         from niicache.resume import Resume
 
         self._resumed = True
-        compose = None if self._augmentation is None else self._augmentation.compose
-        transforms = {"transform": compose, "batch_transform": self._batch_transform}
+        ours = () if self._augmentation is None else self._augmentation.compose.transforms
+        transforms = [*ours, *filter(None, [self._batch_transform])]
         stream = describe(self.cache.manifest, self._sampler, self._dtype.name, transforms)
         return Resume(run, self._passes, stream)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from niicache.format.manifest import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from niicache.format.manifest import Manifest
     from niicache.sampling import Sampler
@@ -17,7 +18,7 @@ OPTIONS = ("batch_size", "steps", "seed", "shuffle", "replacement", "mix")
 
 
 def describe(
-    manifest: Manifest, sampler: Sampler, dtype: str, transforms: Mapping[str, object]
+    manifest: Manifest, sampler: Sampler, dtype: str, transforms: Sequence[object]
 ) -> dict[str, Any]:
     """Return by name, in JSON's types, what batches depend on; no code that a user wrote.
 
@@ -26,7 +27,8 @@ def describe(
             are there to say what else is different.
         sampler: Of the Sequence.
         dtype: Of the images.
-        transforms: Of :mod:`niicache.augment`, whose repr says all, by name; None for none.
+        transforms: Of :mod:`niicache.augment`, in their order. Their repr says all, but for where
+            in memory a user's own object lies.
     """
     image = manifest.recipe.image
     return {
@@ -37,5 +39,8 @@ def describe(
         "weights": [float(weight) for weight in sampler.weights],
         **{name: getattr(sampler, name) for name in OPTIONS},
         "dtype": dtype,
-        **{name: repr(one) for name, one in transforms.items() if one is not None},
+        **{
+            f"transform {place}": re.sub(r" at 0x[0-9a-fA-F]+", "", repr(one))
+            for place, one in enumerate(transforms)
+        },
     }

@@ -86,8 +86,9 @@ def draw(grey: np.ndarray, mask: np.ndarray | None, low: float, high: float) -> 
         low: What becomes black.
         high: What becomes white.
     """
-    level = (np.nan_to_num(grey.astype(np.float64)) - low) / max(high - low, 1e-12)
-    tile = np.repeat(np.rint(np.clip(level, 0, 1) * 255).astype(np.uint8), RGB // grey.shape[-1], 2)
+    known = np.clip(np.nan_to_num(grey.astype(np.float64), nan=low), low, high)
+    level = np.rint((known - low) / max(high - low, 1e-12) * 255)
+    tile = np.repeat(level.astype(np.uint8), RGB // grey.shape[-1], 2)
     times = max(1, math.ceil(LEAST / max(tile.shape[:2])))
     tile = tile.repeat(times, 0).repeat(times, 1)
     if mask is not None:

@@ -73,7 +73,6 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
     ) -> None:
         workers = _cpus() if workers is None else workers
         check_count("workers", workers, 1)
-        check_callable("transform", transform)
         check_callable("collate_fn", collate_fn)
         check_one_of("check", check, ("first", "always"))
         if collate_fn is not None and input_name is not None:
@@ -201,6 +200,12 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         if self._transform is not None:
             apply_transform(self._transform, images, labels, key=key)
         return images, labels
+
+    @property
+    def _out_shape(self) -> tuple[int, ...]:
+        """Shape of an image in a batch."""
+        plain = self.cache.manifest.recipe.image.shape
+        return plain if self._augmentation is None else self._augmentation.out_shape
 
     def _place(self, step: int) -> tuple[int, int]:
         """Return epoch and step of what Keras calls batch ``step``."""

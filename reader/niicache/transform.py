@@ -50,8 +50,8 @@ def note(error: Exception, key: Key, position: int) -> None:
     """Let an error say on which sample of a batch it came."""
     _, epoch, step = key
     error.add_note(
-        f"niicache: in the transform, on sample {position} of batch {step} of epoch {epoch}; "
-        f"sequence.cases({epoch}, {step})[{position}] says which case"
+        f"niicache: in the transform, on sample {position} of batch {step} of epoch {epoch}; the "
+        "Sequence's cases() says which case that is"
     )
 
 

@@ -9,13 +9,14 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from niicache import BalancedSequence
+from niicache import BalancedSequence, augment
 from niicache.errors import OptionError
 from niicache.position import Position
 from niicache.runs import RECORD, read_record
@@ -188,6 +189,24 @@ def test_other_batches_are_refused_with_every_difference(
         "dtype",
     }  # fmt: skip
     assert told["seed"] == "seed: got 2, expected 0"
+
+
+def test_transforms_are_compared_and_functions_are_not(vector_cache, make_model, tmp_path):
+    def sequence(rotation, function):
+        transform = augment.Compose(
+            augment.Affine(rotation=rotation), augment.Lambda(image=function)
+        )
+        return BalancedSequence(vector_cache, 8, steps=4, transform=transform)
+
+    first = sequence(10, partial(np.clip, a_min=0, a_max=9))
+    make_model().fit(first, shuffle=False, callbacks=[first.resume(tmp_path)], verbose=0)
+    sequence(10, partial(np.clip, a_min=0, a_max=5)).resume(tmp_path)
+    with pytest.raises(OptionError) as caught:
+        sequence(11, partial(np.clip, a_min=0, a_max=9)).resume(tmp_path)
+    (difference,) = str(caught.value).splitlines()[1:]
+    assert difference.startswith("transform 0: got")
+    assert "Affine(rotation=(-11.0, 11.0)" in difference
+    assert "expected" in difference
 
 
 def test_a_second_fit_goes_on_in_the_same_process(vector_cache, make_model, tmp_path):

@@ -11,7 +11,7 @@ from niicache.augment import checks, matrices
 from niicache.augment.plan import Fill, FillMode
 from niicache.augment.spatial import Spatial
 from niicache.errors import OptionError
-from niicache.options import check_flag, check_one_of
+from niicache.options import check_one_of
 
 if TYPE_CHECKING:
     from niicache.augment.checks import AxisRanges
@@ -78,8 +78,7 @@ class Affine(Spatial):
             self._set(name, checks.axis_spans(f"Affine.{name}", getattr(self, name)))
         self._set("zoom", checks.axis_pairs("Affine.zoom", self.zoom, low=1e-3))
         check_one_of("Affine.shift_unit", self.shift_unit, ("voxels", "fraction", "mm"))
-        check_flag("Affine.isotropic", self.isotropic)
-        check_flag("Affine.physical", self.physical)
+        self._set_flags("isotropic", "physical")
         if self.isotropic and not checks.is_number(self.zoom[0]):
             raise OptionError(
                 f"Affine.zoom: got {self.zoom} with isotropic=True, expected one pair; "

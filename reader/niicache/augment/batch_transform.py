@@ -46,7 +46,7 @@ class BatchTransform(ABC):
 
 
 def blended(labels: np.ndarray, partner: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return labels * share + labels of the partners * (1 - share).
+    """Return labels * share + labels of the partners * (1 - share); their own where share is 1.
 
     Args:
         labels: (batch, k); whole numbers become float32.
@@ -55,5 +55,6 @@ def blended(labels: np.ndarray, partner: np.ndarray, share: np.ndarray) -> np.nd
     """
     dtype = labels.dtype if labels.dtype.kind == "f" else np.dtype(np.float32)
     own = share.reshape(-1, *[1] * (labels.ndim - 1))
-    mixed: np.ndarray = labels * own + labels[partner] * (1 - own)
-    return mixed.astype(dtype)
+    with np.errstate(invalid="ignore"):  # a partner's infinity times 0; it is not taken
+        mixed: np.ndarray = labels * own + labels[partner] * (1 - own)
+    return np.where(own == 1, labels, mixed).astype(dtype)

@@ -38,6 +38,7 @@ class BiasField(Intensity):
     def __post_init__(self) -> None:
         self._set("coefficients", checks.span("BiasField.coefficients", self.coefficients))
         check_count("BiasField.order", self.order, 1)
+        self._set("order", int(self.order))
         self._set("p", checks.probability("BiasField.p", self.p))
 
     def _drawn(

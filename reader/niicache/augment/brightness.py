@@ -9,7 +9,6 @@ import numpy as np
 
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, values
-from niicache.options import check_flag
 
 if TYPE_CHECKING:
     from niicache.augment.checks import Range
@@ -36,7 +35,7 @@ class Brightness(Intensity):
     def __post_init__(self) -> None:
         self._set("multiply", checks.pair("Brightness.multiply", self.multiply))
         self._set("add", checks.span("Brightness.add", self.add))
-        check_flag("Brightness.per_channel", self.per_channel)
+        self._set_flags("per_channel")
         self._set("p", checks.probability("Brightness.p", self.p))
 
     def _drawn(

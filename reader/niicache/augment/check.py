@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from niicache.options import check_callable, check_count
+from niicache.augment.batch_transform import BatchTransform
+from niicache.augment.transform import Transform
+from niicache.errors import OptionError
+from niicache.options import check_count
 from niicache.sampling import sample_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from niicache.augment.transform import Facts
+
 LEAST_SPEEDUP = 1.3
 FEW = 5
+SHORT = 0.5  # ms; below, handing over between threads is most of what is timed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,23 +36,32 @@ class CheckReport:
         speedup: Samples in a time on two threads over those on one; 2 is perfect. Near 1 it holds
             the GIL, or the machine has one core to spare.
         deterministic: Two generators of the same numbers gave the same image and label.
+        keeps_shapes: Image and label came back in the shapes that they had. A function has to;
+            a transform of this package may cut.
         keeps_global_state: The random state of ``random`` and of ``numpy.random`` is as before.
     """
 
     milliseconds: float
     speedup: float
     deterministic: bool
+    keeps_shapes: bool
     keeps_global_state: bool
 
     def __repr__(self) -> str:
         state = "leaves" if self.keeps_global_state else "CHANGES"
         repeats = "the same again" if self.deterministic else "NOT the same again"
-        helps = "help" if self.speedup >= LEAST_SPEEDUP else "do NOT help"
+        shapes = "keeps shapes" if self.keeps_shapes else "CHANGES shapes"
         return (
             f"<niicache.augment.CheckReport {self.milliseconds:.3g} ms a sample, "
-            f"two threads {helps} (x {self.speedup:.2f}), "
-            f"{repeats} from the same generator, {state} the global random state>"
+            f"two threads {self._threads()}, {repeats} from the same generator, {shapes}, "
+            f"{state} the global random state>"
         )
+
+    def _threads(self) -> str:
+        if self.milliseconds < SHORT:
+            return "were too quick to tell"
+        helps = "help" if self.speedup >= LEAST_SPEEDUP else "do NOT help"
+        return f"{helps} (x {self.speedup:.2f})"
 
 
 def check(
@@ -54,36 +69,44 @@ def check(
     image: np.ndarray,
     label: np.ndarray,
     *,
+    facts: Facts | None = None,
     repeats: int = 20,
     seed: int = 0,
 ) -> CheckReport:
     """Run a transform on a sample and say what it costs and whether it keeps the rules.
 
     Args:
-        transform: ``(image, label, rng) -> (image, label)``, as for ``BalancedSequence``.
+        transform: Of this package, or ``(image, label, rng) -> (image, label)``.
         image: ``(*spatial, channel)``; copies of it are given.
         label: Mask or vector; copies of it are given.
+        facts: Of the case, for transforms of this package that ask for them: the columns of that
+            name, as ``Facts(mean=tuple(cache["a"].column("mean")[0]))``.
         repeats: How often it is timed.
         seed: Of the generators.
 
     Raises:
-        OptionError: An argument is outside what is allowed.
+        OptionError: An argument is outside what is allowed, or the transform returned something
+            else than an image and a label.
     """
-    check_callable("transform", transform)
+    if isinstance(transform, type) or not callable(transform):
+        raise OptionError(f"transform: got {transform!r}, expected a transform or a function")
+    if isinstance(transform, BatchTransform):
+        raise OptionError(f"transform: got {transform!r}, expected one of single samples")
     check_count("repeats", repeats, 1)
+    extra = (facts,) if isinstance(transform, Transform) else ()
 
-    def made(number: int) -> list[bytes]:
-        rng = sample_generator(seed, 0, 0, number)
-        return [np.asarray(one).tobytes() for one in transform(image.copy(), label.copy(), rng)]
+    def call(own: tuple[np.ndarray, np.ndarray], number: int) -> tuple[np.ndarray, ...]:
+        return _pair(transform(*own, sample_generator(seed, 0, 0, number), *extra))
 
     def spent(_thread: int) -> list[float]:
         own = image.copy(), label.copy()  # once: new memory costs more than most transforms
-        return [
-            _seconds(transform, (image, label), own, (seed, number)) for number in range(repeats)
-        ]
+        return [_seconds(call, (image, label), own, number) for number in range(repeats)]
 
     before = _global_state()
-    same = [made(number) == made(number) for number in range(min(repeats, FEW))]
+    twice = [
+        [call((image.copy(), label.copy()), number) for _ in range(2)]
+        for number in range(min(repeats, FEW))
+    ]
     begin = time.perf_counter()
     seconds = spent(0)
     alone = time.perf_counter() - begin
@@ -91,25 +114,39 @@ def check(
         begin = time.perf_counter()
         list(pool.map(spent, range(2)))
         together = time.perf_counter() - begin
+    shapes = (image.shape, label.shape)
     return CheckReport(
         milliseconds=median(seconds) * 1e3,
         speedup=2 * alone / together,
-        deterministic=all(same),
+        deterministic=all(_bytes(one) == _bytes(other) for one, other in twice),
+        keeps_shapes=all((one.shape, mark.shape) == shapes for (one, mark), _ in twice),
         keeps_global_state=before == _global_state(),
     )
 
 
+def _pair(made: Any) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(made, tuple) or len(made) != len(("image", "label")):
+        raise OptionError(
+            f"transform: got {type(made).__name__}, expected the tuple (image, label); "
+            "return both, even if they were changed in place"
+        )
+    return np.asarray(made[0]), np.asarray(made[1])
+
+
+def _bytes(made: tuple[np.ndarray, ...]) -> list[bytes]:
+    return [one.tobytes() for one in made]
+
+
 def _seconds(
-    transform: Callable[..., tuple[np.ndarray, np.ndarray]],
+    call: Callable[[tuple[np.ndarray, np.ndarray], int], object],
     sample: tuple[np.ndarray, np.ndarray],
     own: tuple[np.ndarray, np.ndarray],
-    key: tuple[int, int],
+    number: int,
 ) -> float:
     for target, source in zip(own, sample, strict=True):
         np.copyto(target, source)
-    rng = sample_generator(key[0], 0, 0, key[1])
     begin = time.perf_counter()
-    transform(*own, rng)
+    call(own, number)
     return time.perf_counter() - begin
 
 

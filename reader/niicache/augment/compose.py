@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from niicache.augment.intensity import Intensity
 from niicache.augment.order import check_order, fill_of
@@ -13,8 +16,6 @@ from niicache.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import numpy as np
 
     from niicache.augment.plan import Fill, Plan
 
@@ -50,8 +51,7 @@ class Compose(Transform):
         for one in transforms:
             if not isinstance(one, Transform):
                 raise OptionError(
-                    f"Compose: got {one!r}, expected transforms of niicache.augment; wrap a "
-                    "function in Lambda, and use MixUp and CutMix on whole batches"
+                    f"Compose: got {one!r}, expected transforms of niicache.augment; {_advice(one)}"
                 )
         flat = tuple(_flat(transforms))
         self._set("transforms", flat)
@@ -156,6 +156,22 @@ class Compose(Transform):
             shape = one.out_shape(shape)
         return shape
 
+    def check_mask(self, dtype: np.dtype) -> None:
+        """Refuse to fill masks with what they cannot hold.
+
+        Args:
+            dtype: Of the masks.
+
+        Raises:
+            OptionError: They cannot hold ``fill_label``.
+        """
+        label = self._fill.label
+        if dtype.kind in "iu" and not np.iinfo(dtype).min <= label <= np.iinfo(dtype).max:
+            raise OptionError(
+                f"fill_label: got {label}, expected what masks of {dtype} hold, from "
+                f"{np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
+            )
+
     @property
     def asks(self) -> frozenset[str]:
         """Names of the facts that any of them asks for."""
@@ -175,6 +191,17 @@ class Compose(Transform):
 
     def __reduce__(self) -> tuple[type[Compose], tuple[Transform, ...]]:
         return Compose, self.transforms
+
+
+def _advice(value: object) -> str:
+    """Return what to do about what is no transform."""
+    if isinstance(value, list | tuple):
+        return "give them one by one: Compose(*transforms)"
+    if isinstance(value, type):
+        return f"make one: {value.__name__}(...)"
+    if isinstance(value, FunctionType) and value.__module__.startswith("niicache.augment"):
+        return f"call it: {value.__name__}()"
+    return "wrap a function in Lambda, and give MixUp and CutMix as batch_transform"
 
 
 def _flat(transforms: tuple[Transform, ...]) -> Iterator[Transform]:

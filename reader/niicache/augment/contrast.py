@@ -11,7 +11,6 @@ import numpy as np
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, values
 from niicache.augment.kernels import intensity as loops
-from niicache.options import check_flag
 
 if TYPE_CHECKING:
     from niicache.augment.transform import Facts
@@ -37,8 +36,7 @@ class Contrast(Intensity):
 
     def __post_init__(self) -> None:
         self._set("factor", checks.pair("Contrast.factor", self.factor, low=0))
-        check_flag("Contrast.preserve_range", self.preserve_range)
-        check_flag("Contrast.per_channel", self.per_channel)
+        self._set_flags("preserve_range", "per_channel")
         self._set("p", checks.probability("Contrast.p", self.p))
 
     def _drawn(

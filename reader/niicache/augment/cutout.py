@@ -35,6 +35,7 @@ class Cutout(Intensity):
 
     def __post_init__(self) -> None:
         check_count("Cutout.count", self.count, 1)
+        self._set("count", int(self.count))
         self._set("size", checks.pair("Cutout.size", self.size, low=0, high=1))
         self._set("fill", checks.number("Cutout.fill", self.fill))
         self._set("p", checks.probability("Cutout.p", self.p))

@@ -56,19 +56,20 @@ class Lambda(Transform):
         """Call the function.
 
         Raises:
-            OptionError: It returned something else than arrays.
+            OptionError: It returned something else than arrays of the shapes that it was given.
         """
         if params is None:
             return image, label
         if self.image is not None:
-            made: Any = self.image(image)
-            if not isinstance(made, np.ndarray):
-                raise OptionError(
-                    f"Lambda.image: got {type(made).__name__} from {_name(self.image)}, expected "
-                    "an array; return the image, even if it was changed in place"
-                )
-            return made, label
-        return self.sample(image, label, noise.generator(params))  # type: ignore[misc]
+            return _checked(self.image(image), image, f"Lambda.image: {_name(self.image)}"), label
+        made: Any = self.sample(image, label, noise.generator(params))  # type: ignore[misc]
+        name = f"Lambda.sample: {_name(self.sample)}"
+        if not isinstance(made, tuple) or len(made) != len(("image", "label")):
+            raise OptionError(
+                f"{name}: got {type(made).__name__}, expected the tuple (image, label); return "
+                "both, even if they were changed in place"
+            )
+        return _checked(made[0], image, name), _checked(made[1], label, name)
 
     @property
     def rescales(self) -> bool:
@@ -82,6 +83,16 @@ class Lambda(Transform):
 
 
 def _name(function: Any) -> str:
-    """Return the name that a function was made by; nothing says more of one."""
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    return f"{module}.{name}" if module and name else repr(function)
+    """Return the name that a function was made by, or what kind of object it is."""
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _checked(made: Any, given: np.ndarray, name: str) -> np.ndarray:
+    """Return what a function made of an array, in the array's dtype."""
+    if not isinstance(made, np.ndarray) or made.shape != given.shape:
+        got, advice = type(made).__name__, "return it, even if it was changed in place"
+        if isinstance(made, np.ndarray):
+            got, advice = f"shape {made.shape}", "use RandomCrop or CenterCrop to cut"
+        raise OptionError(f"{name}: got {got}, expected an array of shape {given.shape}; {advice}")
+    return made.astype(given.dtype, copy=False)

@@ -11,7 +11,6 @@ import numpy as np
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, values
 from niicache.augment.kernels import intensity as loops
-from niicache.options import check_flag
 
 if TYPE_CHECKING:
     from niicache.augment.transform import Facts
@@ -39,8 +38,7 @@ class Gamma(Intensity):
 
     def __post_init__(self) -> None:
         self._set("gamma", checks.pair("Gamma.gamma", self.gamma, low=1e-3, high=1e3))
-        for name in ("inverted", "keep_stats", "per_channel"):
-            check_flag(f"Gamma.{name}", getattr(self, name))
+        self._set_flags("inverted", "keep_stats", "per_channel")
         self._set("p", checks.probability("Gamma.p", self.p))
 
     def _drawn(
@@ -56,7 +54,8 @@ class Gamma(Intensity):
         flat, real = voxels.reshape(-1), voxels.dtype.type
         low, high, mean, std = loops.stats(flat)
         span = high - low
-        if not (0 < span < np.inf and np.isfinite(mean)):  # flat, or not all of it is numbers
+        # Flat, not all of it numbers, or too wide for its own type.
+        if not (0 < span <= float(np.finfo(real).max) and np.isfinite(mean)):
             return
         start, rise = (high, -span) if self.inverted else (low, span)
         change = (real(start), real(1 / rise), real(gammas[channel]), real(rise), real(start))

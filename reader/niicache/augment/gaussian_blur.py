@@ -12,7 +12,6 @@ import numpy as np
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels
 from niicache.augment.kernels import smoothing as loops
-from niicache.options import check_flag
 
 if TYPE_CHECKING:
     from niicache.augment.transform import Facts
@@ -43,8 +42,7 @@ class GaussianBlur(Intensity):
 
     def __post_init__(self) -> None:
         self._set("sigma", checks.pair("GaussianBlur.sigma", self.sigma, low=0, high=100))
-        check_flag("GaussianBlur.per_axis", self.per_axis)
-        check_flag("GaussianBlur.per_channel", self.per_channel)
+        self._set_flags("per_axis", "per_channel")
         self._set("p_channel", checks.probability("GaussianBlur.p_channel", self.p_channel))
         self._set("p", checks.probability("GaussianBlur.p", self.p))
 

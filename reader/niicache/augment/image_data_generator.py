@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from niicache.augment import checks
 from niicache.augment.compose import Compose
 from niicache.augment.flip import Flip
 from niicache.augment.function import Lambda
@@ -11,7 +12,7 @@ from niicache.augment.keras_affine import KerasAffine
 from niicache.augment.keras_intensity import KerasBrightness, KerasChannelShift, KerasStandardise
 from niicache.augment.normalise import Rescale
 from niicache.errors import OptionError
-from niicache.options import check_flag
+from niicache.options import check_callable, check_flag, check_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,6 +106,11 @@ def image_data_generator(
             "dtype": (dtype, (None, "float32")),
         }
     )
+    check_one_of("fill_mode", fill_mode, checks.FILL_MODES)
+    checks.number("cval", cval)
+    check_callable("preprocessing_function", preprocessing_function)
+    if rescale is not None:
+        checks.number("rescale", rescale)
     affine = KerasAffine(
         rotation_range=rotation_range,
         width_shift_range=width_shift_range,  # type: ignore[arg-type]  # a list becomes a tuple

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from niicache.augment.transform import Facts, Transform, spatial_count
+from niicache.augment.transform import ByChance
 from niicache.errors import OptionError
 
 if TYPE_CHECKING:
@@ -16,21 +16,8 @@ if TYPE_CHECKING:
     from niicache.augment.warp import Line
 
 
-class Intensity(Transform):
-    """Changes the voxels of float images, in place; labels stay as they are.
-
-    Attributes:
-        p: Probability that it does something.
-    """
-
-    p: float
-
-    def draw(
-        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None = None
-    ) -> Any:
-        """Decide what to do; None if this time it does nothing."""
-        spatial_count(type(self).__name__, shape)
-        return self._drawn(rng, shape, facts) if rng.random() < self.p else None
+class Intensity(ByChance):
+    """Changes the voxels of float images, in place; labels stay as they are."""
 
     def apply(
         self, image: np.ndarray, label: np.ndarray, params: Any
@@ -47,6 +34,11 @@ class Intensity(Transform):
                 f"{type(self).__name__}: got an image of {image.dtype}, expected floats; "
                 "ask the Sequence for dtype='float32'"
             )
+        if not image.flags.writeable:
+            raise OptionError(
+                f"{type(self).__name__}: got a read-only image, expected one that it may change in "
+                "place; give a copy"
+            )
         self._change(image, params)
         return image, label
 
@@ -58,11 +50,6 @@ class Intensity(Transform):
         """
         del params
         return None
-
-    @abstractmethod
-    def _drawn(
-        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
-    ) -> Any: ...
 
     @abstractmethod
     def _change(self, image: np.ndarray, params: Any) -> None: ...

@@ -81,7 +81,7 @@ class KerasAffine(Spatial):
             self._set(name, _shift(name, getattr(self, name)))
         zoom = self.zoom_range
         if checks.is_number(zoom):
-            reach = abs(float(zoom))  # type: ignore[arg-type]
+            reach = abs(checks.number("zoom_range", zoom, low=-1, high=1))
             zoom = (1 - reach, 1 + reach)
         self._set("zoom_range", checks.pair("zoom_range", zoom, low=0))
         fill = Fill(mode=self.fill_mode, value=self.cval, label=self.fill_label).checked("Affine")

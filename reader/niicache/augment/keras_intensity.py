@@ -10,7 +10,6 @@ import numpy as np
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_image
 from niicache.augment.kernels import intensity as loops
-from niicache.options import check_flag
 
 if TYPE_CHECKING:
     from niicache.augment.transform import Facts
@@ -103,7 +102,7 @@ class KerasStandardise(Intensity):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        check_flag("samplewise_std_normalization", self.std)
+        self._set_flags("std")
         self._set("p", checks.probability("p", self.p))
 
     @property

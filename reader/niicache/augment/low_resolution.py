@@ -11,7 +11,7 @@ import numpy as np
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels
 from niicache.augment.kernels import smoothing as loops
-from niicache.options import check_flag
+from niicache.errors import OptionError
 
 if TYPE_CHECKING:
     from niicache.augment.transform import Facts
@@ -41,7 +41,7 @@ class LowResolution(Intensity):
     def __post_init__(self) -> None:
         self._set("scale", checks.pair("LowResolution.scale", self.scale, low=1e-3, high=1))
         self._set("axes", checks.axes("LowResolution.axes", self.axes))
-        check_flag("LowResolution.per_channel", self.per_channel)
+        self._set_flags("per_channel")
         self._set("p_channel", checks.probability("LowResolution.p_channel", self.p_channel))
         self._set("p", checks.probability("LowResolution.p", self.p))
 
@@ -51,6 +51,11 @@ class LowResolution(Intensity):
         """Return a scale for each channel and axis, 1 where nothing is done."""
         del facts
         channels, count = shape[-1], len(shape) - 1
+        if self.axes is not None and not set(self.axes) <= set(range(count)):
+            raise OptionError(
+                f"LowResolution.axes: got {self.axes}, expected axes of an image that has {count}; "
+                "count them from 0, without the channel axis"
+            )
         acts = rng.random(channels) < self.p_channel
         low, high = self.scale
         drawn = low + (high - low) * rng.random((channels if self.per_channel else 1, 1))

@@ -179,7 +179,7 @@ class Rescale(Intensity):
 
 
 def _standard(mean: float, std: float) -> Line:
-    scale = 1 / max(std, TINY)
+    scale = 1 / std if std > TINY else 1.0  # one of nothing but its mean becomes 0, not huge
     return Line(scale, -mean * scale)
 
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.augment import checks, noise
-from niicache.augment.gaussian_noise import NoiseParams
-from niicache.augment.intensity import Intensity, on_image
+from niicache.augment import noise
+from niicache.augment.intensity import on_image
 from niicache.augment.kernels import intensity as loops
-
-if TYPE_CHECKING:
-    from niicache.augment.transform import Facts
+from niicache.augment.noise import Noise, NoiseParams
 
 
 @dataclass(frozen=True, kw_only=True)
-class RicianNoise(Intensity):
+class RicianNoise(Noise):
     """Takes the magnitude after normal noise in the real and the imaginary part.
 
     The magnitude is that above the lowest voxel of the image, so that a normalised image, which
@@ -30,27 +26,13 @@ class RicianNoise(Intensity):
         p: Probability to do anything.
     """
 
-    sigma: tuple[float, float] = (0.0, 0.1)
-    p: float = 1.0
-
-    def __post_init__(self) -> None:
-        self._set("sigma", checks.pair("RicianNoise.sigma", self.sigma, low=0))
-        self._set("p", checks.probability("RicianNoise.p", self.p))
-
-    def _drawn(
-        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
-    ) -> NoiseParams:
-        del shape, facts
-        low, high = self.sigma
-        return NoiseParams(sigma=low + (high - low) * rng.random(), seed=noise.seed(rng))
-
     def _change(self, image: np.ndarray, params: NoiseParams) -> None:
         on_image(image, partial(_magnitude, params))
 
 
 def _magnitude(params: NoiseParams, voxels: np.ndarray) -> None:
     rng, real = noise.generator(params.seed), voxels.dtype.type
-    low, sigma = real(voxels.min()), real(params.sigma)
+    low, sigma = real(loops.stats(voxels)[0]), real(params.sigma)
     buffer = np.empty((2, min(noise.BLOCK, voxels.size)), real)
     for begin in range(0, voxels.size, noise.BLOCK):
         part = voxels[begin : begin + noise.BLOCK]

@@ -9,7 +9,7 @@ import numpy as np
 
 from niicache.augment import matrices
 from niicache.augment.plan import Fill, Plan
-from niicache.augment.transform import Facts, Transform, spatial_count
+from niicache.augment.transform import ByChance, spatial_count
 from niicache.augment.warp import warp
 
 if TYPE_CHECKING:
@@ -19,23 +19,11 @@ NOTHING = Fill()
 """What fills where nothing outside is seen."""
 
 
-class Spatial(Transform):
+class Spatial(ByChance):
     """Moves voxels: of an image linearly, of its mask to the nearest, which makes no new label.
 
     In a Compose all of them are one resampling.
-
-    Attributes:
-        p: Probability that it does something.
     """
-
-    p: float
-
-    def draw(
-        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None = None
-    ) -> Any:
-        """Decide what to do; None if this time it does nothing."""
-        spatial_count(type(self).__name__, shape)
-        return self._drawn(rng, shape, facts) if rng.random() < self.p else None
 
     def apply(
         self, image: np.ndarray, label: np.ndarray, params: Any
@@ -70,11 +58,6 @@ class Spatial(Transform):
     def outside(self) -> Fill | None:
         """What fills, for those that look outside the image."""
         return None
-
-    @abstractmethod
-    def _drawn(
-        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
-    ) -> Any: ...
 
 
 def plan(pairs: Iterable[tuple[Spatial, Any]], shape: tuple[int, ...], fill: Fill) -> Plan:

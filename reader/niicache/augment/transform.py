@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import OptionError
+from niicache.options import check_flag
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,9 +98,40 @@ class Transform(ABC):
         """Return the voxel that becomes ``value``, None where that is not known beforehand."""
         return None if self.rescales else value
 
+    def _set_flags(self, *names: str) -> None:
+        """Check flags, and keep them as plain ones, whose repr evaluates.
+
+        Raises:
+            OptionError: One is no flag.
+        """
+        for name in names:
+            check_flag(f"{type(self).__name__}.{name}", getattr(self, name))
+            self._set(name, bool(getattr(self, name)))
+
     def _set(self, name: str, value: object) -> None:
         """Replace an option of a frozen dataclass by its checked form."""
         object.__setattr__(self, name, value)
+
+
+class ByChance(Transform):
+    """Acts with a probability; base of what is drawn in one way.
+
+    Attributes:
+        p: Probability that it does something.
+    """
+
+    p: float
+
+    def draw(
+        self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None = None
+    ) -> Any:
+        """Decide what to do; None if this time it does nothing."""
+        spatial_count(type(self).__name__, shape)
+        return self._drawn(rng, shape, facts) if rng.random() < self.p else None
+
+    @abstractmethod
+    def _drawn(self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None) -> Any:
+        """Draw the parameters, now that it acts."""
 
 
 def spatial_count(name: str, shape: tuple[int, ...]) -> int:

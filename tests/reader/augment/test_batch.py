@@ -102,3 +102,14 @@ def test_none_is_to_do_nothing():
         made = one.apply(images, labels, None)
         assert made[0] is images
         assert made[1] is labels
+
+
+def test_what_is_not_blended_keeps_its_bits_whatever_its_partner_holds():
+    images = np.ones((6, 3, 3, 1), "float32")
+    images[1] = np.nan
+    images[2] = np.inf
+    labels = np.array([[1.0], [np.nan], [2.0], [3.0], [4.0], [5.0]], "float32")
+    for seed in range(9):
+        made, marks = MixUp(p=0)(images, labels, np.random.default_rng(seed))
+        assert made.tobytes() == images.tobytes()
+        assert marks.tobytes() == labels.tobytes()

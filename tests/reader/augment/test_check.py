@@ -26,7 +26,7 @@ def test_a_transform_of_ours_keeps_the_rules():
     assert found.deterministic
     assert found.keeps_global_state
     assert found.milliseconds > 0
-    assert "the same again from the same generator, leaves the global" in repr(found)
+    assert "the same again from the same generator, keeps shapes, leaves the global" in repr(found)
     assert (IMAGE == 1).all()
     with pytest.raises(FrozenInstanceError):
         found.speedup = 2
@@ -79,3 +79,25 @@ def test_it_refuses_what_it_cannot_run():
         check(3, IMAGE, LABEL)
     with pytest.raises(OptionError, match="repeats: got 0"):
         check(sleeps, IMAGE, LABEL, repeats=0)
+
+
+def test_facts_are_handed_on_and_shapes_are_looked_at():
+    facts = augment.Facts(mean=(1.0,), std=(2.0,))
+    assert check(augment.ZScore(), IMAGE, LABEL, facts=facts, repeats=2).keeps_shapes
+    cut = check(lambda image, label, _: (image[:2], label), IMAGE, LABEL, repeats=2)
+    assert not cut.keeps_shapes
+    assert "CHANGES shapes" in repr(cut)
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (None, "transform: got None"),
+        (augment.ZScore, "transform: got <class"),
+        (augment.MixUp(), "transform: got MixUp.*single samples"),
+        (lambda image, _label, _rng: image, "got ndarray, expected the tuple"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(transform, message):
+    with pytest.raises(OptionError, match=message):
+        check(transform, IMAGE, LABEL)

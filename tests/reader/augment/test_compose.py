@@ -288,7 +288,7 @@ def test_an_image_of_integers_becomes_float32_where_it_is_interpolated():
     ("transforms", "message"),
     [
         ([lambda *sample: sample], "Compose: got <function.*wrap a function in Lambda"),
-        ([MixUp()], "Compose: got MixUp.*use MixUp and CutMix on whole batches"),
+        ([MixUp()], "Compose: got MixUp.*give MixUp and CutMix as batch_transform"),
         ([Elastic(), Flip()], "Elastic: got Elastic and Flip, expected one.*after all other"),
         ([Elastic(), Elastic()], "Elastic: got Elastic and Elastic"),
         ([Affine(fill=1), Elastic()], "fill: got Fill.*expected one for all spatial transforms"),

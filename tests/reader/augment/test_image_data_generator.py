@@ -237,7 +237,7 @@ def test_masks_move_with_their_images():
         ({"fill_mode": "mirror"}, "fill_mode: got 'mirror'"),
         ({"horizontal_flip": 1}, "horizontal_flip: got 1, expected True or False"),
         ({"brightness_range": 0.5}, "brightness_range: got 0.5, expected a pair"),
-        ({"preprocessing_function": 5}, "Lambda.image: got 5"),
+        ({"preprocessing_function": 5}, "preprocessing_function: got 5"),
     ],
 )
 def test_what_makes_no_sense_for_a_sample_is_refused_with_what_to_do(options, message):

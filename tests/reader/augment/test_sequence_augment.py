@@ -191,13 +191,61 @@ def test_batches_are_mixed(vector_cache):
     ("options", "message"),
     [
         ({"transform": augment.MixUp()}, "transform: got MixUp.*give it as batch_transform"),
-        ({"batch_transform": augment.Flip()}, "batch_transform: got Flip.*MixUp or augment.CutMix"),
+        ({"batch_transform": augment.Flip()}, "batch_transform: got Flip.*augment.MixUp"),
         ({"batch_transform": brighter}, "batch_transform: got <function brighter.*collate_fn"),
     ],
 )
 def test_a_transform_in_the_wrong_place_is_refused(mask_cache, options, message):
     with pytest.raises(OptionError, match=message):
         BalancedSequence(mask_cache, 4, **options)
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (augment.ZScore, r"got <class .*make one: ZScore\(\.\.\.\)"),
+        (augment.medical, r"got <function medical.*call it: augment\.medical\(\)"),
+        ([augment.Flip()], r"put them together: augment\.Compose\(\*transforms\)"),
+        ("medical", "got 'medical', expected a transform of niicache.augment"),
+        (augment.Affine(fill_label=300), "fill_label: got 300, expected what masks of .* hold"),
+        (augment.Rotate90(p=0.001), r"Rotate90\.axes: got \(0, 1\) for an image of shape"),
+        (augment.LowResolution(axes=(2,)), r"LowResolution\.axes: got \(2,\)"),
+    ],
+)
+def test_what_fits_no_case_is_refused_at_once(mask_cache, transform, message):
+    with pytest.raises(OptionError, match=message):
+        BalancedSequence(mask_cache, 4, transform=transform)
+
+
+@pytest.mark.parametrize(
+    ("cache", "options", "message"),
+    [
+        ("mask_cache", {}, "MixUp: got labels of shape"),
+        ("vector_cache", {"dtype": "int16"}, "MixUp: got images of int16"),
+    ],
+)
+def test_batches_that_cannot_be_mixed_are_refused_at_once(cache, options, message, request):
+    path = request.getfixturevalue(cache)
+    with pytest.raises(OptionError, match=message):
+        BalancedSequence(path, 4, batch_transform=augment.MixUp(), **options)
+
+
+def test_a_mask_is_filled_with_the_very_label(mask_cache):
+    cache = open_cache(mask_cache)
+    largest = int(np.iinfo(cache.manifest.recipe.label.dtype).max)
+    moved = augment.Affine(shift=((100, 100), (100, 100)), fill_label=largest)
+    _, y = BalancedSequence(cache, 4, transform=moved)[0]
+    assert (y == largest).all()
+
+
+def test_where_a_scale_acts_seldom_bits_do_not_depend_on_memory(vector_cache):
+    transform = augment.Compose(augment.Flip(), augment.Rescale(scale=-2.0, p=0.3))
+    batches = [
+        BalancedSequence(vector_cache, 16, transform=transform, memory=memory, workers=1)[0][0]
+        for memory in (0, 4000, 2**20)
+    ]
+    for one in batches[1:]:
+        assert one.tobytes() == batches[0].tobytes()
 
 
 def test_an_error_says_on_which_sample(mask_cache):
@@ -214,7 +262,7 @@ def test_what_a_function_makes_of_another_shape_is_refused(mask_cache):
     sequence = BalancedSequence(
         mask_cache, 4, transform=augment.Lambda(image=lambda image: image[:2])
     )
-    with pytest.raises(OptionError, match="transform: got image of shape"):
+    with pytest.raises(OptionError, match=r"Lambda\.image: .*got shape \(2, 10, 1\)"):
         sequence[0]
 
 

@@ -343,7 +343,7 @@ def test_lambda_calls_what_it_is_given():
     first, second = (one.apply(image, mask, params) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], mask + 1)
-    with pytest.raises(OptionError, match=r"Lambda.image: got NoneType from .*lambda.*return the"):
+    with pytest.raises(OptionError, match=r"Lambda\.image: .*lambda.*: got NoneType.*return it"):
         Lambda(image=lambda _: None)(image, mask, np.random.default_rng(0))
 
 
@@ -360,3 +360,62 @@ def test_intensity_and_spatial_are_bases_that_users_may_build_on():
     image, mask = sample()
     made, _ = Compose(Flip(axes=(0,), p=1.0), Negate())(image, mask, np.random.default_rng(0))
     np.testing.assert_array_equal(made, -image[::-1])
+
+
+def test_a_case_of_one_value_does_not_blow_up_its_padding():
+    image = np.zeros((4, 4, 1), "float32")
+    image[1:3, 1:3] = 100
+    made, _ = ZScore()(image, np.zeros(1), np.random.default_rng(0), Facts(mean=(100,), std=(0,)))
+    assert made.min() == -100
+    assert made.max() == 0
+
+
+@pytest.mark.parametrize("place", [0, 5, 15])
+@pytest.mark.parametrize("one", [KerasBrightness(brightness=(0.5, 0.5)), RicianNoise()], ids=name)
+def test_a_voxel_that_is_no_number_leaves_the_others_alone(one, place):
+    image = np.arange(16, dtype="float32").reshape(4, 4, 1)
+    image.reshape(-1)[place] = np.nan
+    made, _ = one(image, np.zeros(1), np.random.default_rng(0))
+    assert np.isnan(made).sum() == 1
+
+
+def test_gamma_leaves_alone_what_is_too_wide_for_its_type():
+    image = np.array([-3.3e38, 0, 3.3e38, 1], "float32").reshape(2, 2, 1)
+    made, _ = Gamma(p=1)(image.copy(), np.zeros(1), np.random.default_rng(0))
+    np.testing.assert_array_equal(made, image)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        Cutout(count=np.int64(2)),
+        BiasField(order=np.int32(2)),
+        Affine(physical=np.True_),
+        Gamma(per_channel=np.False_),
+        KerasStandardise(std=np.True_),
+    ],
+    ids=name,
+)
+def test_numpy_s_flags_and_counts_are_kept_as_plain_ones(one):
+    assert "np." not in repr(one)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda image, _label, _rng: image, "got ndarray, expected the tuple"),
+        (lambda _image, _label, _rng: None, "got NoneType, expected the tuple"),
+        (lambda _image, label, _rng: ([1], label), "got list, expected an array"),
+        (lambda image, label, _rng: (image[:2], label), r"got shape \(2, 9, 2\), .*RandomCrop"),
+    ],
+)
+def test_what_a_function_returns_is_looked_at(function, message):
+    with pytest.raises(OptionError, match=f"Lambda.sample: .*lambda.*{message}"):
+        Lambda(sample=function)(*sample(), np.random.default_rng(0))
+
+
+def test_a_read_only_image_is_refused():
+    image, mask = sample()
+    image.flags.writeable = False
+    with pytest.raises(OptionError, match=r"Gamma: got a read-only image.*give a copy"):
+        Gamma(p=1)(image, mask, np.random.default_rng(0))

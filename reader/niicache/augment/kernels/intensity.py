@@ -83,12 +83,16 @@ def _exp2(x: Any) -> Any:
 
 @loose
 def stats(x: Any) -> Any:
-    """Return minimum, maximum, mean and standard deviation of a vector, as four float64."""
-    low, high = x[0], x[0]
+    """Return minimum, maximum, mean and standard deviation of a vector, as four float64.
+
+    NaN has no say in the minimum and the maximum, and makes the others NaN.
+    """
+    low, high = x.dtype.type(np.inf), x.dtype.type(-np.inf)
     total, squares = 0.0, 0.0
     first = np.float64(x[0])
     for i in range(x.size):
-        low, high = min(low, x[i]), max(high, x[i])
+        low = min(low, x[i])
+        high = max(high, x[i])
         # from the first voxel, so that a mean far from 0 does not eat up the digits
         part = np.float64(x[i]) - first
         total += part
