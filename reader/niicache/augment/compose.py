@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from niicache.augment.intensity import Intensity
 from niicache.augment.order import check_order, fill_of
 from niicache.augment.spatial import Spatial, plan
 from niicache.augment.transform import Facts, Transform
-from niicache.augment.warp import STRAIGHT, Line, place, warp
+from niicache.augment.warp import STRAIGHT, Line, warp
 from niicache.errors import OptionError
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ class Compose(Transform):
     Rescale and ZScore, is part of the resampling. A constant that fills is in the units that
     voxels have where its transform stands: 0 after a ZScore is the mean of the case.
 
-    :meth:`place` resamples from any memory into any other, so that an image goes straight from
-    where it was decoded, in the dtype it is stored in, to its place in a batch; :meth:`finish`
-    does the rest there.
+    :meth:`plan` and :meth:`line` say what the resampling is, so that a reader can do it straight
+    from where a case was decoded into the batch; :meth:`finish` does the rest there.
 
     Args:
         transforms: Any of this package that work on one sample. MixUp and CutMix do not.
@@ -90,29 +89,6 @@ class Compose(Transform):
         image, label = warp(image, label, self.plan(params, image.shape), line)
         return self.finish(image, label, params)
 
-    def place(
-        self,
-        source: np.ndarray,
-        out: np.ndarray,
-        params: tuple[Any, ...],
-        *,
-        what: Literal["image", "mask"] = "image",
-    ) -> None:
-        """Do the one resampling of an image or of its mask; an exact copy where nothing moves.
-
-        Args:
-            source: ``(*spatial, channel)`` of any dtype.
-            out: ``(*spatial, channel)`` of :meth:`out_shape`, C-contiguous, written. Of a float
-                dtype for an image, of an integer dtype for a mask.
-            params: Of :meth:`draw` for the shape of the source.
-            what: An image is interpolated, a mask is not.
-
-        Raises:
-            OptionError: The arrays do not fit each other.
-        """
-        line = (self.line(params) if what == "image" else None) or STRAIGHT
-        place(source, out, self.plan(params, source.shape), line, what=what)
-
     def plan(self, params: tuple[Any, ...], shape: tuple[int, ...]) -> Plan:
         """Return the one resampling that the spatial transforms come to.
 
@@ -125,11 +101,11 @@ class Compose(Transform):
     def finish(
         self, image: np.ndarray, label: np.ndarray, params: tuple[Any, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Apply what :meth:`place` left to do, in place where that is possible.
+        """Apply what the resampling left to do, in place where that is possible.
 
         Args:
-            image: What place wrote.
-            label: Mask that it wrote, or a vector.
+            image: Resampled.
+            label: Resampled mask, or a vector.
             params: The same.
 
         Returns:

@@ -9,6 +9,7 @@ import numpy as np
 
 from niicache.augment import checks
 from niicache.augment.batch_transform import BatchTransform, blended
+from niicache.augment.warp import is_mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,8 +66,7 @@ class CutMix(BatchTransform):
         """Put the boxes in."""
         if params is None:
             return images, labels
-        masked = labels.ndim == images.ndim and labels.shape[:-1] == images.shape[:-1]
-        if not masked:
+        if not is_mask(images, labels):
             return _boxed(images, params), blended(labels, params.partner, params.share)
         return _boxed(images, params), _boxed(labels, params)
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from niicache.augment.arguments import checked_matrix
-from niicache.augment.fit import HALF, Fit, fit
-from niicache.augment.kernels.many import move_many, sweep_many
-from niicache.augment.kernels.ways import SCRATCH_BYTES
-from niicache.augment.resampling import is_whole
+from niicache.augment.fit import HALF, fit
+from niicache.augment.resampling import is_whole, run
 from niicache.augment.warp import STRAIGHT, filling, place
 
 if TYPE_CHECKING:
@@ -80,17 +78,14 @@ def place_cases(
         else:
             (others if made.lone else turned).append(i)
     for picked in (whole, scaled, turned):
-        if picked:
-            some = Cases(cases.addresses[picked], cases.dtype, cases.shape)
-            _run(
-                made,
-                some,
-                _addresses(batch, slots[picked]),
-                [plans[i] for i in picked],
-                [lines[i] for i in picked] if what == "image" else [STRAIGHT] * len(picked),
-                whole=picked is not turned,
-                mask=what == "mask",
-            )
+        if not picked:
+            continue
+        matrices = np.array([plans[i].matrix for i in picked])
+        where = cases.addresses[picked], _addresses(batch, slots[picked])
+        some = [STRAIGHT if what == "mask" else lines[i] for i in picked]
+        fills = [first.fill.label if what == "mask" else filling(first.fill, one) for one in some]
+        numbers = fills, [one.scale for one in some], [one.offset for one in some]
+        run(made, where, matrices, numbers, whole=picked is not turned, pitch=made.shape[2])
     for i in others:
         line = lines[i] if what == "image" else STRAIGHT
         place(cases.array(i), batch[slots[i]], plans[i], line, what=what)
@@ -99,34 +94,3 @@ def place_cases(
 def _addresses(batch: np.ndarray, slots: np.ndarray) -> np.ndarray:
     begin: int = batch.__array_interface__["data"][0]
     return begin + slots * batch.strides[0]
-
-
-def _run(
-    made: Fit,
-    cases: Cases,
-    outs: np.ndarray,
-    plans: Sequence[Plan],
-    lines: Sequence[Line],
-    *,
-    whole: bool,
-    mask: bool,
-) -> None:
-    """Call the compiled loops."""
-    axes = len(plans[0].matrix)
-    matrices = np.zeros((len(plans), 3, 4))
-    matrices[:, 0, 0] = 1.0  # what a plane has as a volume of one slice; overwritten by volumes
-    matrices[:, 3 - axes :, 3 - axes :] = [plan.matrix for plan in plans]
-    fill = plans[0].fill
-    scales = np.array([line.scale for line in lines], made.number)
-    offsets = np.array([line.offset for line in lines], made.number)
-    shown = [fill.label if mask else filling(fill, line) for line in lines]
-    fills = np.array(shown, made.fill)
-    still = (whole or made.kind[1] is None) and (scales == 1).all() and (offsets == 0).all()
-    numbers = (made.mode, fills, None if still else scales, None if still else offsets)
-    where = (cases.addresses, made.like, outs, made.out_like)
-    if whole:
-        room = np.empty(sum(made.target[:3]), np.int64)
-        move_many(*where, matrices, made.shape, made.target, *numbers, room)
-        return
-    shapes = (matrices, made.shape, made.target, made.shape[2])
-    sweep_many(*where, *made.kind, *shapes, *numbers, None, np.empty(SCRATCH_BYTES, np.uint8))

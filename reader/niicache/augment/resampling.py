@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from niicache.augment.kernels.many import move_many, sweep_many
 from niicache.augment.kernels.ways import SCRATCH_BYTES
 from niicache.errors import OptionError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _FARTHEST: Final = 2.0**40
-_SLICE = np.eye(3, 4)
-_SLICE[1:, 1:] = 0.0
 
 
 def resample(
@@ -107,28 +108,60 @@ def _run(
     *,
     whole: bool,
 ) -> None:
-    """Call the compiled loops."""
-    axes = len(matrix)
+    """Call the compiled loops for one sample."""
     if made.stored is not None:
         source = source.astype(made.stored)
     pitch = made.shape[2]
     if made.lone and not whole:
         source, pitch = source.repeat(2, axis=-2), 2  # every voxel has one after it
-    rows = (_of_volume(matrix) if axes == 2 else matrix)[None]  # noqa: PLR2004
-    start, to = addresses(source, out)
-    where = (np.array([start]), made.like, np.array([to]), made.out_like)
-    fill, scale, offset = values
-    change: tuple[Any, Any] = (np.array([scale], made.number), np.array([offset], made.number))
-    if (whole or made.kind[1] is None) and scale == 1.0 and offset == 0.0:
-        change = (None, None)  # the bits stay
-    numbers = (made.mode, np.array([fill], made.fill), *change)
+    begin, to = addresses(source, out)
+    bend = None if displacement is None else _bend(displacement, len(matrix), made.target)
+    numbers = tuple([value] for value in values)
+    where = np.array([begin]), np.array([to])
+    run(made, where, matrix[None], numbers, whole=whole, pitch=pitch, bend=bend)
+
+
+def run(
+    made: Fit,
+    where: tuple[np.ndarray, np.ndarray],
+    matrices: np.ndarray,
+    numbers: tuple[Sequence[float], ...],
+    *,
+    whole: bool,
+    pitch: int,
+    bend: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+) -> None:
+    """Call the compiled loops for samples of one kind. Nothing is checked any more.
+
+    Args:
+        made: The kind.
+        where: (k,) int64 each, addresses of the sources and of the outputs.
+        matrices: (k, d, d + 1) float64, finite.
+        numbers: What fills, scale and offset, each k of them.
+        whole: Every matrix only changes places.
+        pitch: Voxels in memory from row to row of a source.
+        bend: How they are bent, None for not.
+    """
+    axes = matrices.shape[1]
+    volumes = np.zeros((len(matrices), 3, 4))
+    volumes[:, 0, 0] = 1.0  # what a plane has as a volume of one slice; overwritten by volumes
+    volumes[:, 3 - axes :, 3 - axes :] = matrices
+    fills, scales, offsets = (
+        np.array(of, kind)
+        for of, kind in zip(numbers, (made.fill, made.number, made.number), strict=True)
+    )
+    change: tuple[Any, Any] = scales, offsets
+    if (whole or made.kind[1] is None) and (scales == 1).all() and (offsets == 0).all():
+        change = None, None  # the bits stay
+    sources, outs = where
+    kinds = sources, made.like, outs, made.out_like
     if whole:
         room = np.empty(sum(made.target[:3]), np.int64)
-        move_many(*where, rows, made.shape, made.target, *numbers, room)
+        move_many(*kinds, volumes, made.shape, made.target, made.mode, fills, *change, room)
         return
-    bend = None if displacement is None else _bend(displacement, axes, made.target)
-    shapes = (rows, made.shape, made.target, pitch)
-    sweep_many(*where, *made.kind, *shapes, *numbers, bend, np.empty(SCRATCH_BYTES, np.uint8))
+    shapes = volumes, made.shape, made.target, pitch
+    scratch = np.empty(SCRATCH_BYTES, np.uint8)
+    sweep_many(*kinds, *made.kind, *shapes, made.mode, fills, *change, bend, scratch)
 
 
 def _bend(
@@ -148,10 +181,3 @@ def _bend(
     taps = 4 * sum(target[:3])
     points = 3 * control.shape[3] * (control.shape[2] + 1)
     return control, np.empty(taps, np.intp), np.empty(taps + points)
-
-
-def _of_volume(matrix: np.ndarray) -> np.ndarray:
-    """Return the matrix of a plane as that of a volume of one slice."""
-    rows = _SLICE.copy()
-    rows[1:, 1:] = matrix
-    return rows

@@ -26,6 +26,7 @@ from niicache.augment import (
     ZScore,
 )
 from niicache.augment.plan import Fill
+from niicache.augment.warp import STRAIGHT, place
 from niicache.errors import OptionError
 
 SHAPES = [(9, 9, 2), (7, 7, 7, 1)]
@@ -182,6 +183,14 @@ class Still(Transform):
 
 
 FACTS = Facts(mean=(40.0,), std=(12.5,))
+
+
+def placed_by(chain, source, out, params, *, what="image"):
+    """Resample as a reader does, into memory that is there."""
+    line = (chain.line(params) or STRAIGHT) if what == "image" else STRAIGHT
+    place(source, out, chain.plan(params, source.shape), line, what=what)
+
+
 scales = st.sampled_from(
     [(), (Rescale(scale=0.25, offset=-3),), (ZScore(),), (ZScore(p=0.5), Rescale(scale=2.0))]
 )
@@ -212,8 +221,8 @@ def test_placing_and_finishing_is_applying_one_by_one(shape, scaled, moved, stor
     params = chain.draw(np.random.default_rng(seed), shape, FACTS)
     image = np.full(chain.out_shape(shape), np.nan, "float32")
     label = np.full(chain.out_shape(mask.shape), 77, "uint8")
-    chain.place(source, image, params)
-    chain.place(mask, label, params, what="mask")
+    placed_by(chain, source, image, params)
+    placed_by(chain, mask, label, params, what="mask")
     placed = image.copy()
     made = chain.finish(image, label, params)
     assert made[0] is image
@@ -237,7 +246,7 @@ def test_a_scale_is_part_of_the_resampling_only_where_it_comes_first():
     ):
         params = chain.draw(np.random.default_rng(0), image.shape)
         out = np.empty_like(image)
-        chain.place(image, out, params)
+        placed_by(chain, image, out, params)
         np.testing.assert_array_equal(out, np.flip(image, (0, 1)) * np.float32(factor))
 
 
@@ -246,13 +255,13 @@ def test_an_image_may_be_placed_from_any_layout_and_only_where_it_fits():
     chain = Compose(CenterCrop(size=5))
     params = chain.draw(np.random.default_rng(0), (9, 9, 2))
     out = np.empty((5, 5, 2), np.float16)
-    chain.place(image[..., ::2], out, params)
+    placed_by(chain, image[..., ::2], out, params)
     np.testing.assert_array_equal(out, image[2:7, 2:7, ::2].astype(np.float16))
     with pytest.raises(OptionError, match=r"out: got shape \(9, 9, 2\), expected \(5, 5, 2\)"):
-        chain.place(image[..., ::2], np.empty((9, 9, 2), np.float32), params)
+        placed_by(chain, image[..., ::2], np.empty((9, 9, 2), np.float32), params)
     still = Compose(Flip(p=0.0))
     with pytest.raises(OptionError, match="out: got dtype int16, expected a float dtype"):
-        still.place(image, np.empty((9, 9, 4), np.int16), (None,))
+        placed_by(still, image, np.empty((9, 9, 4), np.int16), (None,))
 
 
 def test_a_compose_in_a_compose_is_taken_apart():
