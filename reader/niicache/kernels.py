@@ -1,4 +1,4 @@
-"""Compiled loops that run without the GIL. The only module that imports numba."""
+"""Compiled loops of reading, which run without the GIL."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@
     ZScore, Window, Rescale scales of intensity
     Lambda                  the user's own function
     MixUp, CutMix           on whole batches
-    image_data_generator    what Keras' ImageDataGenerator does, by its own arguments
+    image_data_generator    what Keras' ImageDataGenerator does, by its own arguments; made of
+    KerasAffine, KerasBrightness, KerasChannelShift, KerasStandardise
     light, medical          presets; medical is what nnU-Net trains with
     check                   what a transform costs, and whether it keeps the rules
     Facts                   what is known of a case: spacing, statistics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from helpers import flip_bit, run_python
 
 from niicache import BalancedSequence, OrderedSequence, augment, open_cache
-from niicache.errors import DamageWarning, OptionError
+from niicache.errors import DamageError, DamageWarning, OptionError
+from niicache.hot import SHARED
 from niicache.sampling import sample_generator
 
 CACHES = ["mask_cache", "vector_cache", "folder_cache", "volume_cache", "sharded_cache"]
@@ -294,6 +296,7 @@ def test_cases_that_stand_in_are_augmented_with_their_own_facts(copy_of, vector_
 def test_a_batch_is_the_same_in_another_process(mask_cache):
     code = f"""
 import hashlib
+import os
 from niicache import BalancedSequence, augment
 x, y = BalancedSequence({str(mask_cache)!r}, 4, transform=augment.medical()).batch(1, 0)
 print(hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest())
@@ -301,3 +304,35 @@ print(hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest())
     x, y = BalancedSequence(mask_cache, 4, transform=augment.medical()).batch(1, 0)
     here = hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest()
     assert run_python(code).strip() == here
+
+
+def shards_of(path):
+    return [one for one in path.glob("*/image/c/**/*") if one.is_file()]
+
+
+@pytest.mark.parametrize("cache", ["sharded_cache", "volume_cache"])
+def test_a_case_that_cannot_be_read_is_never_augmented(copy_of, cache, request):
+    path = copy_of(request.getfixturevalue(cache))
+    sequence = BalancedSequence(path, 6, transform=augment.light(), memory=0, workers=1)
+    sequence[0]
+    for shard in shards_of(path):  # which are open, and proven where they are not compressed
+        os.truncate(shard, 8)
+    SHARED.clear()  # what other Sequences of this process have memory for
+    with pytest.raises(DamageError):
+        sequence[0]
+
+
+def test_cases_from_the_page_cache_come_a_few_at_a_time(sharded_cache, monkeypatch):
+    transform = augment.Compose(augment.Flip(), augment.ZScore())
+    whole, few = (
+        BalancedSequence(sharded_cache, 9, transform=transform, memory=0, workers=1)
+        for _ in range(2)
+    )
+    whole[0]
+    SHARED.clear()
+    wanted = whole[0][0]
+    few[0]
+    SHARED.clear()
+    case = open_cache(sharded_cache).manifest.recipe.image.case_nbytes
+    monkeypatch.setattr("niicache.batch.GROUP_BYTES", 2 * case)
+    np.testing.assert_array_equal(few[0][0], wanted)

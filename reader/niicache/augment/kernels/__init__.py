@@ -1,4 +1,4 @@
-"""The compiled loops of the transforms, a module a task. Only they import numba.
+"""The compiled loops of the transforms, a module a task. Here alone transforms import numba.
 
     compiling  how functions are compiled, and pointers
     many       the way in: samples of one shape, one call
