@@ -32,9 +32,9 @@ BATCHES = "e4df85c0b711e63a46012d832c6f83bdf92c5200f0e51b9b648e5df295bb52dd"
 @pytest.fixture(params=FILES, ids=lambda path: path.name)
 def cache_path(request, tmp_path):
     with tarfile.open(request.param) as packed:
-        # Python has the filter since 3.11.4; the archive is our own.
+        # Python has the filter since 3.11.4.
         safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        packed.extractall(tmp_path / "cache", **safely)
+        packed.extractall(tmp_path / "cache", **safely)  # noqa: S202 - the archive is our own
     return tmp_path / "cache"
 
 
