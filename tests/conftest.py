@@ -5,6 +5,7 @@
     folder_source, folder_cache    3 classes of .nii and .nii.gz, the folder is the label
     volume_source, volume_cache    2 classes of volumes and masks, stored in spatial blocks
     sharded_cache                  the vector source in shards of 8 cases, not compressed
+    patch_source, patch_cache      2 classes of volumes and masks with a rare lesion, for patches
 
 They are shared: whoever changes one changes what ``copy_of`` makes of it.
 """
@@ -20,6 +21,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+import nibabel
+import numpy as np
 import pytest
 from helpers import make_cache, write_source
 from hypothesis import settings
@@ -144,3 +147,33 @@ def copy_of(tmp_path):
         return target
 
     return copy
+
+
+PATCHED_SHAPES = [(30, 26, 20), (22, 28, 19), (30, 20, 9)]
+
+
+@pytest.fixture(scope="session")
+def patch_source(sources):
+    """Return two classes of int16 volumes and uint8 masks of 0, 1 and, in a corner, 2."""
+    root = sources / "patches"
+    for number, name in enumerate(("ill", "well")):
+        for case, shape in enumerate(PATCHED_SHAPES):
+            rng = np.random.default_rng((number, case))
+            image = rng.integers(-1000, 1000, shape, np.int16)
+            mask = np.zeros(shape, np.uint8)
+            if name == "ill":
+                mask[8:14, 8:15, 3:8] = 1
+                mask[:2, :2, :2] = 2
+            for kind, voxels in (("images", image), ("labels", mask)):
+                file = root / name / kind / f"c{case}.nii.gz"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), file)
+    return root
+
+
+@pytest.fixture(scope="session")
+def patch_cache(patch_source, caches):
+    """Return it padded to (30, 28, 20), in blocks of 8x8x8, with coordinates of the foreground."""
+    return make_cache(
+        patch_source, caches / "patches", chunk=(1, 8, 8, 8), patch=(12, 12, 12), shards=2
+    )

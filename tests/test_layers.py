@@ -22,8 +22,8 @@ ROOTS = {name: Path(package.__file__).parent for name, package in PACKAGES.items
 OWNERS = {
     "niicache": {
         "google_crc32c": r"format\.codec",
-        # resume is a callback, made where a Sequence asks for it; balanced names its type
-        "keras": "sequence|resume|balanced",
+        # resume is a callback, made where a Sequence asks for it; epochs names its type
+        "keras": "sequence|resume|epochs",
         "llvmlite": r"native|augment\.kernels\.vectors",
         # the loops of the reader, and those of the transforms
         "numba": r"kernels|augment\.kernels\.\w+",

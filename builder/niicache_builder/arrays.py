@@ -11,6 +11,7 @@ import numpy as np
 from niicache.errors import OptionError
 from niicache.format.codec import MAX_CHUNK_BYTES
 from niicache.format.manifest import ArrayLayout
+from niicache_builder.blocks import amplification, plan_block
 from niicache_builder.codecs import SMALL_BYTES, choose_codec
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def plan_layout(
     fill: float,
     codec: CodecName,
     chunk: Shape | None = None,
+    patch: Shape | None = None,
 ) -> ArrayLayout:
     """Return the layout of an array.
 
@@ -70,12 +72,13 @@ def plan_layout(
         fill: Value of padding; must be one of the dtype's.
         codec: What the user said of compression.
         chunk: What the user asked for: cases, then maybe spatial extents. None plans it.
+        patch: Spatial shape of the patches that will be read, None for whole cases.
 
     Raises:
         OptionError: The chunk is too large for blosc, or the dtype cannot hold the fill.
     """
     itemsize = np.dtype(dtype).itemsize
-    full = plan_chunk(shape, itemsize) if chunk is None else complete_chunk(chunk, shape)
+    full = plan_chunk(shape, itemsize, patch) if chunk is None else complete_chunk(chunk, shape)
     if math.prod(full) * itemsize > MAX_CHUNK_BYTES:
         raise OptionError(
             f"chunk: got {full} of {dtype}, {math.prod(full) * itemsize:,} bytes, expected at most "
@@ -93,9 +96,17 @@ def plan_layout(
     )
 
 
-def plan_chunk(shape: Shape, itemsize: int) -> Shape:
-    """Return the chunk: many small cases, one case, or blocks of a large one."""
+def plan_chunk(shape: Shape, itemsize: int, patch: Shape | None = None) -> Shape:
+    """Return the chunk: many small cases, one case, or blocks of a large one.
+
+    Args:
+        shape: One padded case, channel last.
+        itemsize: Bytes of a number.
+        patch: Spatial shape of the patches that will be read, None for whole cases.
+    """
     nbytes = math.prod(shape) * itemsize
+    if patch is not None and nbytes > CHUNK_BYTES:
+        return (1, *plan_block(shape[:-1], patch, itemsize * shape[-1]), shape[-1])
     if nbytes <= CHUNK_BYTES:
         return (min(SHARD_CASES, 2 ** int(math.log2(CHUNK_BYTES // nbytes))), *shape)
     if nbytes <= WHOLE_CASE_BYTES:
@@ -139,6 +150,28 @@ def _fill_of(dtype: str, fill: float) -> float | int:
             f"because images are stored as {dtype}; or give --dtype float32"
         )
     return int(fill)
+
+
+def patch_reason(
+    layouts: Sequence[ArrayLayout],
+    chosen: Sequence[int] | None,
+    patch: Shape,
+    cases: Sequence[Shape],
+) -> str:
+    """Return why the chunk is what it is for patches, for the user.
+
+    Args:
+        layouts: Of the images, and of masks.
+        chosen: The chunk that the user asked for, if any.
+        patch: Spatial shape of the patches.
+        cases: Spatial shapes before padding.
+    """
+    nbytes = [one.case_nbytes for one in layouts]  # as many voxels each
+    ratios = [amplification(one.shape[:-1], patch, one.chunk[1:-1], cases) for one in layouts]
+    ratio = sum(n * ratio for n, ratio in zip(nbytes, ratios, strict=True)) / sum(nbytes)
+    said = "cheapest to read" if chosen is None else "as --chunk says"
+    size = "x".join(map(str, patch))
+    return f"{said}: a patch of {size} decodes {ratio:.2f} bytes for each of its own"
 
 
 def chunk_reason(layout: ArrayLayout, chosen: Sequence[int] | None) -> str:

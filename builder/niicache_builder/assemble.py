@@ -24,6 +24,7 @@ from niicache_builder.plan import Plan, skipped_case
 from niicache_builder.previous import refreshed
 from niicache_builder.record import CaseRecord, UnitResult, unit_key
 from niicache_builder.report.skipped import skipped_csv
+from niicache_builder.spots import spots_of
 from niicache_builder.statistics import MAX_LABEL_VALUES
 from niicache_builder.work import layouts_of, staged_path
 
@@ -90,7 +91,7 @@ def assemble(
     skipped = sorted((*plan.skipped, *_failed(failures, plan)))
     values = _label_values(classes)
     document, small = metadata_files(
-        recipe, [_table(one, recipe, values) for one in classes], len(values)
+        recipe, [_table(one, recipe, values) for one in classes], values
     )
     small |= {README: README_TEXT.encode(), CACHEDIR_TAG: CACHEDIR_SIGNATURE.encode()}
     if skipped:
@@ -153,19 +154,22 @@ def _reused(unit: Unit, plan: Plan, old: Cache | None) -> UnitResult:
     if old is None or plan.previous is None:
         raise AssertionError(f"{unit.class_name}/{unit.index} is neither done nor there")
     size = plan.recipe.image.shard_cases
-    facts = plan.previous.slots[unit.class_name][unit.index * size : (unit.index + 1) * size]
+    begin = unit.index * size
+    facts = plan.previous.slots[unit.class_name][begin : begin + size]
     values = old.manifest.label_values
+    view = old[unit.class_name]
+    spots = None if plan.recipe.spots is None else view.spots()
     records = tuple(
         None
         if case is None or before is None
         else CaseRecord(
             facts=refreshed(before, case),
             counts=_counts(values, before) if values else None,
+            spots={} if spots is None else spots_of(spots[0][slot], spots[1], values),
         )
-        for case, before in zip(unit.slots, facts, strict=False)
+        for slot, case, before in zip(itertools.count(begin), unit.slots, facts, strict=False)
     )
     layouts = layouts_of(plan.recipe)
-    view = old[unit.class_name]
     return UnitResult(
         id=unit.id,
         key=unit_key(plan.recipe, records),
@@ -203,6 +207,7 @@ def _table(one: _Class, recipe: Recipe, values: tuple[float, ...]) -> ClassTable
         name=one.name,
         facts=[None if record is None else _final(record, values) for record in one.records],
         crcs=crcs,
+        spots=[None if record is None else record.spots for record in one.records],
     )
 
 

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from niicache.format.facts import CaseFacts
-from niicache.format.geometry import centred
+from niicache.format.geometry import Box, centred
 from niicache_builder.nifti import Header, NiftiError, Voxels, read_voxels
 from niicache_builder.nifti_error import changed, too_large
 from niicache_builder.prepare import PrepareError, converted, real_voxels, spatial_of, with_channels
 from niicache_builder.record import CaseRecord, case_key
+from niicache_builder.spots import find_spots
 from niicache_builder.statistics import channel_statistics, label_counts, nonfinite
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -81,16 +83,22 @@ def _prepared(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
         else:
             label = label.reshape(-1, order="F")
     facts = _facts(case, recipe, image, source, label_source)
-    return PreparedCase(image=image, label=label, record=_record(facts, label))
+    return PreparedCase(image=image, label=label, record=_record(facts, label, recipe))
 
 
-def _record(facts: CaseFacts, label: np.ndarray | None) -> CaseRecord:
+def _record(facts: CaseFacts, label: np.ndarray | None, recipe: Recipe) -> CaseRecord:
     if label is None:
         return CaseRecord(facts=facts, counts={})
     counts = label_counts(label)
+    spots: Mapping[float, bytes] = {}
+    if recipe.spots is not None and counts is not None:
+        box, grid = Box(facts.box_start, facts.box_stop), spatial_of(recipe.image.shape)
+        spots = find_spots(label, counts, box, grid, key=facts.key, rule=recipe.spots)
     bad = nonfinite(label) if counts is None else 0
     many = counts is None and not bad
-    return CaseRecord(facts=facts, counts=counts, label_nonfinite=bad, many_values=many)
+    return CaseRecord(
+        facts=facts, counts=counts, label_nonfinite=bad, many_values=many, spots=spots
+    )
 
 
 def _read(

@@ -39,6 +39,8 @@ class BuildOptions:
         dtype: Of the images; ``auto`` keeps what is stored where nothing is lost.
         codec: A preset of :data:`CODECS`.
         chunk: Cases in a chunk, alone or followed by spatial extents; planned if None.
+        patch: Spatial shape of the patches that will be read, in voxels: chunks are planned for
+            them, and coordinates of the foreground of masks are kept.
         labels: What the labels are; ``auto`` finds out from the files.
         pad_value: Value of constant padding around images. Around masks it is 0.
         pad_mode: A mode of ``numpy.pad``, for images and masks.
@@ -54,6 +56,7 @@ class BuildOptions:
     dtype: str = "auto"
     codec: CodecName = "balanced"
     chunk: tuple[int, ...] | None = None
+    patch: tuple[int, ...] | None = None
     labels: Labels = "auto"
     pad_value: float = 0
     pad_mode: PadMode = "constant"
@@ -68,7 +71,7 @@ class BuildOptions:
         ]
         if wrong:
             raise OptionError("\n".join(wrong))
-        for name in ("shape", "chunk"):
+        for name in ("shape", "chunk", "patch"):
             sizes = getattr(self, name)
             if sizes is not None:
                 # Plain numbers, because the recipe is written as JSON and numpy's are none.
@@ -80,7 +83,7 @@ class BuildOptions:
         def one_of(name: str, allowed: tuple[str, ...]) -> tuple[str, str, bool]:
             return name, f"one of {', '.join(allowed)}", getattr(self, name) in allowed
 
-        shape, chunk = self.shape, self.chunk
+        shape, chunk, patch = self.shape, self.chunk, self.patch
         dims = (self.spatial_dims,) if self.spatial_dims in {2, 3} else (2, 3)
         axes = f"{' or '.join(map(str, dims))} numbers, one a spatial axis"
         blocks = "one number (cases), or cases and every spatial axis; with spatial axes, 1 case"
@@ -101,6 +104,8 @@ class BuildOptions:
                 blocks,
                 not chunk or len(chunk) == 1 or (chunk[0] == 1 and len(chunk) - 1 in dims),
             ),
+            ("patch", SIZES, patch is None or _positive(patch)),
+            ("patch", axes, patch is None or len(patch) in dims),
             one_of("labels", ("auto", *get_args(LabelKind))),
             ("pad_value", "a finite number", math.isfinite(self.pad_value)),
             ("pad_value", makes, not self.pad_value or self.pad_mode == "constant"),

@@ -76,6 +76,8 @@ def read_previous(cache: Cache) -> Previous:
             slots[view.name] = _slots(view, cache)
             for array in layouts_of(cache.manifest.recipe):
                 view.crcs(array)
+            if cache.manifest.recipe.spots is not None:
+                view.spots()
         except CacheError:
             # Its shards will be written again, which mends the class.
             slots[view.name] = ()

@@ -11,12 +11,14 @@ from niicache.format.manifest import Recipe
 from niicache_builder.arrays import (
     chunk_reason,
     padded_shape,
+    patch_reason,
     plan_layout,
     same_shards,
     stored_dtype,
 )
 from niicache_builder.axes import split_axes
 from niicache_builder.codecs import codec_reason
+from niicache_builder.spots import RULE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,13 +65,16 @@ def make_recipe(
         pad_mode=options.pad_mode,
         image=image,
         label=label,
+        patch=options.patch,
+        spots=RULE if options.patch is not None and kind[0] == "mask" else None,
     )
+    on_grid = [image] if label is None or kind[0] != "mask" else [image, label]
     return recipe, Decisions(
         spatial_dims=f"{dims[0]}: {dims[1]}",
         label_kind=f"{kind[0]}: {kind[1]}",
         shape="as --shape says" if options.shape else "the largest case; a larger one moves all",
         dtype="as --dtype says" if options.dtype != "auto" else _dtype_reason(cases),
-        chunk=chunk_reason(image, options.chunk),
+        chunk=_chunk_reason(on_grid, cases, options),
         codec=codec_reason(options.codec, image, label),
     )
 
@@ -87,12 +92,18 @@ def _layouts(
             f"chunk: got {options.chunk}, expected one number of cases, or 1 and the block of all "
             f"{dims} spatial axes"
         )
+    if options.patch is not None and len(options.patch) != dims:
+        raise OptionError(
+            f"patch: got {options.patch}, expected {dims} numbers, because images have {dims} "
+            "spatial axes"
+        )
     image = plan_layout(
         dtype=dtype,
         shape=(*spatial, axes[0][1]),
         fill=options.pad_value,
         codec=options.codec,
         chunk=options.chunk,
+        patch=options.patch,
     )
     if kind == "folder":
         return image, None
@@ -103,9 +114,24 @@ def _layouts(
     else:
         shape, chunk = (math.prod(labels[0].shape),), None
     label = plan_layout(
-        dtype=stored_dtype(labels), shape=shape, fill=0, codec=options.codec, chunk=chunk
+        dtype=stored_dtype(labels),
+        shape=shape,
+        fill=0,
+        codec=options.codec,
+        chunk=chunk,
+        patch=options.patch if kind == "mask" else None,
     )
     return same_shards(image, label)
+
+
+def _chunk_reason(
+    layouts: Sequence[ArrayLayout], cases: Sequence[CaseScan], options: BuildOptions
+) -> str:
+    if options.patch is None:
+        return chunk_reason(layouts[0], options.chunk)
+    dims = len(options.patch)
+    shapes = [(split_axes(case.image.shape, dims) or ((), 0))[0] for case in cases]
+    return patch_reason(layouts, options.chunk, options.patch, shapes)
 
 
 def _dtype_reason(cases: Sequence[CaseScan]) -> str:

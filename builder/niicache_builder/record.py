@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import Problem
@@ -28,12 +29,14 @@ class CaseRecord:
             finite, or not known any more.
         label_nonfinite: Elements of the label that are NaN or infinite; 0 where not known.
         many_values: Whether the label is known to have too many finite values.
+        spots: Label value to where its voxels lie, see :mod:`niicache_builder.spots`.
     """
 
     facts: CaseFacts
     counts: Mapping[float, int] | None
     label_nonfinite: int = 0
     many_values: bool = False
+    spots: Mapping[float, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,7 @@ def _unrecorded(record: CaseRecord) -> dict[str, Any]:
         "counts": counts,
         "label_nonfinite": record.label_nonfinite,
         "many_values": record.many_values,
+        "spots": [(value, b64encode(at).decode()) for value, at in record.spots.items()],
     }
 
 
@@ -122,6 +126,7 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
         counts=None if counts is None else {float(number): count for number, count in counts},
         label_nonfinite=value["label_nonfinite"],
         many_values=value["many_values"],
+        spots={float(number): b64decode(at) for number, at in value["spots"]},
     )
 
 

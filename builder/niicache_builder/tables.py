@@ -16,7 +16,8 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, VLenUTF8Codec, Zstd
 from zarr.storage import MemoryStore
 
 from niicache.format.facts import COLUMNS, CaseFacts
-from niicache.format.names import CASES, CHUNKS, LABEL, ROOT, SPATIAL_AXES
+from niicache.format.names import CASES, CHUNKS, LABEL, ROOT, SPATIAL_AXES, SPOTS
+from niicache_builder.spots import spot_arrays
 from niicache_builder.work import layouts_of
 
 if TYPE_CHECKING:
@@ -35,22 +36,24 @@ class ClassTable:
         name: The class.
         facts: One a slot, None where vacant.
         crcs: ``"image"``, ``"label"`` to the crc32c of every chunk of the array.
+        spots: Label value to where its voxels lie, one a slot, None where vacant.
     """
 
     name: str
     facts: Sequence[CaseFacts | None]
     crcs: Mapping[str, Sequence[int]]
+    spots: Sequence[Mapping[float, bytes] | None]
 
 
 def metadata_files(
-    recipe: Recipe, classes: Sequence[ClassTable], label_values: int
+    recipe: Recipe, classes: Sequence[ClassTable], label_values: Sequence[float]
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the root group's metadata, and every other small file of the hierarchy.
 
     Args:
         recipe: Layout of the arrays.
         classes: Every class.
-        label_values: How many label values the manifest lists.
+        label_values: Those that the manifest lists.
 
     Returns:
         The root zarr.json as an object, and path below the root to bytes.
@@ -64,7 +67,9 @@ def metadata_files(
             _declare(store, f"{table.name}/{name}", layout, len(table.facts), _axes(recipe, name))
             path = f"{table.name}/{CHUNKS}/{name}"
             _write(store, path, np.array(table.crcs[name], "<u4"), ("chunk",))
-        _write_columns(store, table, recipe, label_values)
+        _write_columns(store, table, recipe, len(label_values))
+        if recipe.spots is not None:
+            _write_spots(store, table, recipe, label_values)
     files = {path: content.to_bytes() for path, content in store._store_dict.items()}  # noqa: SLF001 - zarr's in-memory store has no public way to list its bytes
     return json.loads(files.pop(ROOT)), files
 
@@ -128,6 +133,15 @@ def _write_columns(
                 if value is not None:
                     array[slot] = value
         _write(store, path, array, ("case", *column.dims), doc=column.doc)
+
+
+def _write_spots(
+    store: MemoryStore, table: ClassTable, recipe: Recipe, label_values: Sequence[float]
+) -> None:
+    zarr.create_group(store, path=f"{table.name}/{SPOTS}")
+    stop, voxel = spot_arrays(table.spots, label_values, recipe.image.shape[:-1])
+    _write(store, f"{table.name}/{SPOTS}/stop", stop, ("case", "label_value"))
+    _write(store, f"{table.name}/{SPOTS}/voxel", voxel, ("spot",))
 
 
 def _write(

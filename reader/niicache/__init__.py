@@ -3,6 +3,7 @@
     open_cache        a cache that ``niicache build`` wrote
     BalancedSequence  a Keras Sequence over it, for training
     OrderedSequence   a Keras Sequence of every case once, for evaluation
+    Foreground        how often patches hold foreground, for ``BalancedSequence(foreground=)``
     augment           transforms, for ``BalancedSequence(transform=)``
     errors            everything that is raised on purpose
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from niicache.balanced import BalancedSequence
     from niicache.cache import Cache, open_cache
     from niicache.ordered import OrderedSequence
+    from niicache.patches.foreground import Foreground
     from niicache.view import ClassView, Sample
 
 __all__ = [
     "BalancedSequence",
     "Cache",
     "ClassView",
+    "Foreground",
     "OrderedSequence",
     "Sample",
     "__version__",
@@ -39,6 +42,7 @@ _HOMES = {
     "BalancedSequence": "niicache.balanced",
     "Cache": "niicache.cache",
     "ClassView": "niicache.view",
+    "Foreground": "niicache.patches.foreground",
     "OrderedSequence": "niicache.ordered",
     "Sample": "niicache.view",
     "open_cache": "niicache.cache",

@@ -74,10 +74,6 @@ class Augmentation:
         # Once, so that what fits no case is said at once, however seldom it acts.
         self.compose.draw(_Always(np.random.PCG64(0)), shape, self.facts(number, row))
 
-    def begin(self, key: Key) -> SampleWork:
-        """Return the work on one batch."""
-        return SampleWork(self, key)
-
     def facts(self, number: int, row: int) -> Facts | None:
         """Return what the transform asks about the case in a row of a class."""
         if not self._columns:
@@ -192,22 +188,33 @@ def check_batch_transform(
     transform(np.zeros((2, *ones, image[-1]), dtype), labels, _Always(np.random.PCG64(0)))
 
 
-def augmentation_for(transform: object, cache: Cache, dtype: np.dtype) -> Augmentation | None:
-    """Return how a Sequence augments; None where the transform is a function, or none is given.
+def augmentation_for(
+    transform: object, cache: Cache, dtype: np.dtype, patch: tuple[int, ...] | None = None
+) -> Augmentation | None:
+    """Return how a Sequence augments; None where whole cases go to a function, or stay as they are.
+
+    Args:
+        transform: What was given.
+        cache: The open cache.
+        dtype: Of the images.
+        patch: Spatial shape of the patches; None for whole cases.
 
     Raises:
         OptionError: It is no transform, or fits neither the cases nor the dtype of the images.
     """
     _check_kind(transform)
-    if not isinstance(transform, Transform):
+    if not isinstance(transform, Transform) and patch is None:
         return None
+    recipe = cache.manifest.recipe
+    shape = recipe.image.shape if patch is None else (*patch, recipe.image.shape[-1])
+    if not isinstance(transform, Transform):
+        return Augmentation(Compose(), tuple(cache), shape)
     if dtype.name not in {"float32", "float64"}:
         raise OptionError(
             f"dtype: got {dtype.name!r} with a transform of niicache.augment, expected 'float32' "
             "or 'float64'; convert the whole batch in collate_fn"
         )
-    recipe = cache.manifest.recipe
-    made = Augmentation(transform, tuple(cache), recipe.image.shape)
+    made = Augmentation(transform, tuple(cache), shape)
     if recipe.label is not None and recipe.label_kind == "mask":
         made.compose.check_mask(np.dtype(recipe.label.dtype))
     return made

@@ -5,7 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from niicache.augmentation import apply_to_batch, check_batch_transform
+from niicache.epochs import EpochSequence
+from niicache.errors import OptionError
+from niicache.identity import describe
 from niicache.loader import class_rows
 from niicache.losses import Losses
 from niicache.mixing import sampler_score
@@ -15,21 +20,23 @@ from niicache.options import (
     check_one_of,
     class_weights,
 )
-from niicache.passes import Passes, asked_to_shuffle
+from niicache.patches.options import patch_sampler
+from niicache.patches.patch import Patch
 from niicache.sampling import Sampler
-from niicache.sequence import MEMORY, CacheSequence
+from niicache.sequence import MEMORY
 from niicache.spares import Spares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import keras
-    import numpy as np
-
     from niicache.augment import BatchTransform, Transform
     from niicache.batch import Check
     from niicache.cache import Cache
+    from niicache.patches.foreground import Foreground
+    from niicache.patches.patch import Reading
+    from niicache.patches.sampler import PatchSampler
+    from niicache.sampling import Draw
     from niicache.sequence import Collate
     from niicache.transform import Function
 
@@ -38,7 +45,7 @@ OnDamage = Literal["raise", "skip"]
 DAMAGE_LIMIT = 100
 
 
-class BalancedSequence(CacheSequence):
+class BalancedSequence(EpochSequence):
     """Batches that hold an exact share of each class, for ``model.fit`` and as a plain sequence.
 
     ``sequence[step]`` is a pure function of the arguments, of :attr:`epoch` and of the step. One
@@ -65,6 +72,8 @@ class BalancedSequence(CacheSequence):
         shuffle: bool = True,
         replacement: bool = False,
         mix: int | Literal["all"] = 4,
+        patch: tuple[int, ...] | None = None,
+        foreground: Foreground | float | None = None,
         transform: Transform | Function | None = None,
         batch_transform: BatchTransform | None = None,
         collate_fn: Collate | None = None,
@@ -91,6 +100,12 @@ class BalancedSequence(CacheSequence):
             replacement: Draw each case independently, instead of each once before any twice.
             mix: Chunks whose cases are shuffled together: 1 is fastest, "all" a full shuffle;
                 :attr:`mixing` says how near it comes.
+            patch: Spatial shape of a box of each case, drawn anew each time, in voxels; whole cases
+                if None. It lies in the real voxels, each place as likely; it is padded where it
+                is longer than they are. :meth:`patches` says where.
+            foreground: Share of the samples of a batch, 0 to 1, whose patch holds a voxel of the
+                mask's foreground; a :class:`niicache.Foreground` says more. For caches that were
+                built with ``--patch``.
             transform: On each sample, in the thread that prepares the batch. One of
                 :mod:`niicache.augment`, which resamples cases on their way into the batch and may
                 change their shape; or a function ``(image, label, rng) -> (image, label)``: the
@@ -128,6 +143,7 @@ class BalancedSequence(CacheSequence):
             workers=workers,
             memory=memory,
             check=check,
+            patches=partial(patch_sampler, patch=patch, foreground=foreground, size=batch_size),
         )
         self._sampler = Sampler(
             class_rows(self.cache),
@@ -144,18 +160,7 @@ class BalancedSequence(CacheSequence):
         check_batch_transform(batch_transform, shape, recipe, self._dtype)
         self._batch_transform = batch_transform
         self._losses = None if on_damage == "raise" else Losses(damage_limit)
-        self._passes = Passes(self._sampler.steps)
-        self._resumed = False
-
-    @property
-    def epoch(self) -> int:
-        """Number of the epoch that ``sequence[step]`` gives now, from 0."""
-        return self._passes.epoch
-
-    @epoch.setter
-    def epoch(self, value: int) -> None:
-        check_count("epoch", value, 0)
-        self._passes.open(value)
+        self._count_passes(self._sampler.steps)
 
     @property
     def mixing(self) -> float:
@@ -170,11 +175,6 @@ class BalancedSequence(CacheSequence):
     def __len__(self) -> int:
         """Batches in an epoch."""
         return self._sampler.steps
-
-    @property
-    def num_batches(self) -> Any:
-        """Keras: batches in a pass. After :meth:`resume` an array, see ``Passes.length``."""
-        return self._passes.length if self._resumed else len(self)
 
     def _samples(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
         draw = self._sampler.draw(epoch, step)
@@ -194,55 +194,52 @@ class BalancedSequence(CacheSequence):
         Raises:
             IndexError: The epoch has no such batch.
         """
-        draw = self._sampler.draw(epoch, step)
-        spares = self._spares()
-        return self._loader.names(draw) if spares is None else spares.names(draw, epoch, step)
+        return self._loader.names(self._settled(epoch, step))
 
-    def resume(self, run: str | Path) -> keras.callbacks.Callback:
-        """Return a callback with which a restarted ``fit`` goes on with the batch that is next.
+    def patches(self, epoch: int, step: int) -> tuple[Patch, ...]:
+        """Return where each patch of a batch lies, and where real voxels are in it.
 
-        Where training stands is told by the step that the optimizer of the restored model has
-        counted, so weights and position cannot be out of step. Beside it give ``fit`` what saves
-        and restores the model: ``BackupAndRestore``, in the list before this one, or
-        ``ModelCheckpoint`` and what you load yourself before ``fit``, with its optimizer. Epochs
-        have the numbers that Keras gives them; leave out ``initial_epoch`` in a restart. ``fit``
-        must be given ``shuffle=False``, and a validation Sequence should not shuffle.
-
-        The logs of the epoch that was broken off are means of the batches after the restart. A
-        checkpoint after the last batch of an epoch goes on with the next one. Random streams of
-        layers, which Keras does not save, go on too, where each batch draws equally often. Your own
-        functions are the only parts of the stream that are not compared.
-
-        Args:
-            run: Folder that keeps the record of this run, made if there is none. A new run needs
-                a new one.
+        Reads no voxel. As :meth:`cases` where cases are damaged.
 
         Raises:
-            OptionError: The run was begun with other options or another cache; the message names
-                each difference.
+            OptionError: Batches are of whole cases.
+            IndexError: The epoch has no such batch.
         """
-        from niicache.identity import describe
-        from niicache.resume import Resume
+        draw = self._settled(epoch, step)
+        sampler = self._patch_sampler()
+        boxes = sampler.boxes(draw, np.arange(len(draw.rows)), (self._seed, epoch, step))
+        return tuple(map(Patch, self._loader.names(draw), boxes, sampler.valid(draw, boxes)))
 
-        self._resumed = True
+    def reading(self, epoch: int, step: int) -> Reading:
+        """Return how many bytes a batch of patches decodes, and how many of them it delivers.
+
+        Raises:
+            OptionError: Batches are of whole cases.
+            IndexError: The epoch has no such batch.
+        """
+        self._patch_sampler()
+        draw = self._settled(epoch, step)
+        return self._loader.reading(draw, self._work((self._seed, epoch, step)))
+
+    def _patch_sampler(self) -> PatchSampler:
+        if self._patches is None:
+            raise OptionError("patch: got None, expected a shape; batches are of whole cases")
+        return self._patches
+
+    def _settled(self, epoch: int, step: int) -> Draw:
+        """Return the draw of a batch, others in place of cases that are known to be damaged."""
+        draw = self._sampler.draw(epoch, step)
+        spares = self._spares()
+        return draw if spares is None else spares.settled(draw, epoch, step)
+
+    def _stream(self) -> dict[str, Any]:
         ours = () if self._augmentation is None else self._augmentation.compose.transforms
         transforms = [*ours, *filter(None, [self._batch_transform])]
-        stream = describe(self.cache.manifest, self._sampler, self._dtype.name, transforms)
-        return Resume(run, self._passes, stream)
-
-    def on_epoch_begin(self) -> None:
-        """Keras: a pass starts. With several workers its first batches are already under way."""
-        self._passes.begin()
-
-    def on_epoch_end(self) -> None:
-        """Keras: a pass ended. Also called once before the first, which does not count."""
-        self._passes.end(shuffled=asked_to_shuffle(self))
+        made = describe(self.cache.manifest, self._sampler, self._dtype.name, transforms)
+        return made if self._patches is None else {**made, **self._patches.describe()}
 
     def __repr__(self) -> str:
         return f"<niicache.BalancedSequence {str(self.cache.path)!r} {self._sampler!r}>"
-
-    def _place(self, step: int) -> tuple[int, int]:
-        return self._passes.at(step)
 
     def _spares(self) -> Spares | None:
         if self._losses is None:

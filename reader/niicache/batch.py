@@ -16,15 +16,17 @@ from niicache.format.geometry import chunk_boxes
 from niicache.hot import GROUP_BYTES, SHARED
 from niicache.kernels import gather, gather_rows
 from niicache.memory import empty
+from niicache.patches.copying import copy_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from niicache.format.geometry import Box
     from niicache.format.manifest import ArrayLayout
     from niicache.gathering import Gathering
     from niicache.hot import HotChunks
     from niicache.memory import Piece
+    from niicache.patches.regions import Regions
     from niicache.shards import ShardFile
 
     PutCases = Callable[[np.ndarray, np.ndarray], None]
@@ -66,9 +68,7 @@ class Filler:
             What is wrong with chunks, by position in ``gathering.chunks``. The places of their
             samples may hold anything.
         """
-        if not self._joined:
-            self._joined = True
-            self.store.join(self, self._memory)
+        self._join()
         blocks = bool(gathering.chunks) and gathering.chunks[0][0].layout.blocks > 1
         if blocks and put_cases is not None:
             return self._put_blocks(gathering, put_cases)
@@ -76,10 +76,41 @@ class Filler:
             return self._fill_blocks(gathering, out)
         return self._fill_cases(gathering, out, put_cases)
 
+    def fill_regions(
+        self, regions: Regions, boxes: Sequence[np.ndarray]
+    ) -> Mapping[int, DamageError]:
+        """Fill boxes with what lies in the chunks that they touch.
+
+        Args:
+            regions: Which; at least one box.
+            boxes: ``(*spatial, channel)`` of each, C-contiguous, all of one dtype that the voxels
+                convert to. What lies beyond the padded grid is left as it is.
+
+        Returns:
+            What is wrong with chunks, by position in ``regions.chunks``.
+        """
+        self._join()
+        if not regions.chunks:
+            return {}
+        layout = regions.chunks[0][0].layout
+        dtype, chunk = np.dtype(layout.dtype), layout.chunk
+
+        def deliver(chunks: Mapping[int, Piece | Place]) -> None:
+            begins = np.zeros(len(regions.chunks), np.int64)
+            begins[list(chunks)] = [piece.begin for piece in chunks.values()]
+            copy_pieces(begins, dtype, chunk, regions.pieces, boxes)
+
+        return self._decoder.decode(regions.chunks, regions.again, {}, deliver)
+
     def close(self) -> None:
         """Give back the memory."""
         self.store.leave(self)
         self._joined = False
+
+    def _join(self) -> None:
+        if not self._joined:
+            self._joined = True
+            self.store.join(self, self._memory)
 
     def _fill_cases(
         self, gathering: Gathering, out: np.ndarray, put_cases: PutCases | None

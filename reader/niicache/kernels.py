@@ -196,3 +196,33 @@ def gather_rows(
     if native.available():
         _gather_rows(jobs, scratch, np.empty(0, like), out, slots, sound)
     return sound
+
+
+@_compile
+def copy_rows(begins: Any, like: Any, pitch: Any, pieces: Any, targets: Any, out: Any) -> None:
+    """Copy boxes of chunks into other arrays, row by row, converting the dtype on the way.
+
+    Args:
+        begins: (chunks,) int64, address of each decoded chunk, 0 for those that are not here.
+        like: (0,) of the dtype there; no half.
+        pitch: (2,) int64, how many elements apart slabs and rows of a chunk lie.
+        pieces: (n, 7) int64: chunk, first element in it, target, first element in it, slabs, rows,
+            elements of a row.
+        targets: (k, 3) int64: address of each array, and its pitch.
+        out: (0,) of the dtype there; no half.
+    """
+    for i in range(pieces.shape[0]):
+        begin = begins[pieces[i, 0]]
+        if begin == 0:
+            continue
+        box, slabs, rows, count = pieces[i, 2], pieces[i, 4], pieces[i, 5], pieces[i, 6]
+        source = begin + pieces[i, 1] * like.itemsize
+        target = targets[box, 0] + pieces[i, 3] * out.itemsize
+        for slab in range(slabs):
+            for row in range(rows):
+                here = source + (slab * pitch[0] + row * pitch[1]) * like.itemsize
+                there = target + (slab * targets[box, 1] + row * targets[box, 2]) * out.itemsize
+                voxels = numba.carray(_at(here, like), count)
+                places = numba.carray(_at(there, out), count)
+                for j in range(count):
+                    places[j] = voxels[j]

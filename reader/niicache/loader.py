@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from niicache.batch import Filler
 from niicache.errors import DamageError
 from niicache.gathering import plan_gathering
 from niicache.memory import empty
+from niicache.patches.patch import Reading
+from niicache.patches.work import PatchWork
 from niicache.sampling import ClassRows
 from niicache.vectors import Vectors, are_small
 
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
     from niicache.cache import Cache
     from niicache.chunks import ChunkReader
     from niicache.errors import Problem
+    from niicache.format.manifest import ArrayLayout
     from niicache.sampling import Draw
+
+    Half: TypeAlias = tuple[
+        Literal["image", "mask", "vector"], list[ChunkReader], np.ndarray, ArrayLayout
+    ]
 
 
 def class_rows(cache: Cache, *, by_name: bool = False) -> list[ClassRows]:
@@ -122,22 +129,41 @@ class Loader:
         if work is not None:
             work.draw(draw, slots)
         recipe = self.cache.manifest.recipe
-        into = None if work is None else work.into(images, recipe.image, "image")
-        halves = [(self._images, images, into)]
+        halves: list[Half] = [("image", self._images, images, recipe.image)]
         if self._vectors is not None:
             problems, lost = self._vectors.fill(draw.classes, draw.rows, labels, slots)
-        elif self._labels:
-            into = None
-            if work is not None and recipe.label is not None and recipe.label_kind == "mask":
-                into = work.into(labels, recipe.label, "mask")
-            halves.append((self._labels, labels, into))
-        for readers, out, put_cases in halves:
-            plan = plan_gathering(readers, draw.classes, draw.rows, draw.again, slots)
-            damage = self._filler.fill(plan, out, put_cases)
-            if damage:
-                problems += [one for error in damage.values() for one in error.problems]
-                lost |= np.isin(plan.which, list(damage))
+        elif recipe.label is not None:
+            what: Literal["mask", "vector"] = "mask" if recipe.label_kind == "mask" else "vector"
+            halves.append((what, self._labels, labels, recipe.label))
+        for half in halves:
+            wrong, bad = self._fill_half(draw, slots, half, work)
+            problems += wrong
+            lost |= bad
         return problems, lost
+
+    def _fill_half(
+        self, draw: Draw, slots: np.ndarray, half: Half, work: SampleWork | None
+    ) -> tuple[list[Problem], np.ndarray]:
+        """Fill images, or labels."""
+        what, readers, out, layout = half
+        put_cases = None
+        if work is not None and what != "vector":
+            if isinstance(work, PatchWork):
+                return work.fill(self._filler, readers, draw, slots, out, what)
+            put_cases = work.into(out, layout, what)
+        plan = plan_gathering(readers, draw.classes, draw.rows, draw.again, slots)
+        damage = self._filler.fill(plan, out, put_cases)
+        wrong = [one for error in damage.values() for one in error.problems]
+        return wrong, np.isin(plan.which, list(damage))
+
+    def reading(self, draw: Draw, work: SampleWork | None) -> Reading:
+        """Return what it costs to read patches, images and masks, where none is in memory."""
+        assert isinstance(work, PatchWork)  # noqa: S101 - whole cases are read whole
+        work.draw(draw, np.arange(len(draw.rows)))
+        masks = self.cache.manifest.recipe.label_kind == "mask"
+        halves = [self._images, *([self._labels] if masks else [])]
+        parts = [work.reading(readers, draw) for readers in halves]
+        return Reading(sum(one.decoded for one in parts), sum(one.useful for one in parts))
 
     def names(self, draw: Draw, which: np.ndarray | None = None) -> tuple[tuple[str, str], ...]:
         """Return (class, case) of samples, in their order; of ``which`` alone, if given."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from niicache.ahead import ahead
-from niicache.augmentation import augmentation_for
+from niicache.augment.transform import Transform
+from niicache.augmentation import SampleWork, augmentation_for
 from niicache.cache import Cache, open_cache
 from niicache.errors import BackendError, OptionError
 from niicache.loader import Loader
@@ -22,13 +23,14 @@ from niicache.options import (
     check_reach,
     image_dtype,
 )
+from niicache.patches.work import PatchWork
 from niicache.transform import apply_transform
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from niicache.augment import Transform
     from niicache.batch import Check
+    from niicache.patches.sampler import PatchSampler
     from niicache.sampling import Draw
     from niicache.transform import Function, Key
 
@@ -70,6 +72,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         workers: int | None,
         memory: int | str,
         check: Check,
+        patches: Callable[[Cache], PatchSampler | None] = lambda _: None,
     ) -> None:
         workers = _cpus() if workers is None else workers
         check_count("workers", workers, 1)
@@ -90,8 +93,10 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         check_reach(self._dtype, self.cache)
         self._collate = collate_fn
         self._input_name = input_name
-        self._transform = transform
-        self._augmentation = augmentation_for(transform, self.cache, self._dtype)
+        self._function = None if isinstance(transform, Transform) else transform
+        self._patches = patches(self.cache)
+        shape = None if self._patches is None else self._patches.shape
+        self._augmentation = augmentation_for(transform, self.cache, self._dtype, shape)
         self._loader = self._load_with()
 
     @property
@@ -191,15 +196,26 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
 
     def _transformed(self, draw: Draw, load: Load, key: Key) -> tuple[np.ndarray, np.ndarray]:
         """Return the images and labels of a draw, transformed."""
-        if self._augmentation is not None:
-            work = self._augmentation.begin(key)
-            images, labels = load(draw, work)
-            work.finish(images, labels)
-            return images, labels
-        images, labels = load(draw)
-        if self._transform is not None:
-            apply_transform(self._transform, images, labels, key=key)
+        images, labels = self._worked_on(draw, load, key)
+        if self._function is not None:
+            apply_transform(self._function, images, labels, key=key)
         return images, labels
+
+    def _worked_on(self, draw: Draw, load: Load, key: Key) -> tuple[np.ndarray, np.ndarray]:
+        work = self._work(key)
+        if work is None:
+            return load(draw)
+        images, labels = load(draw, work)
+        work.finish(images, labels)
+        return images, labels
+
+    def _work(self, key: Key) -> SampleWork | None:
+        """Return what is done to the samples of a batch; None if they are whole cases as stored."""
+        if self._augmentation is None:
+            return None
+        if self._patches is None:
+            return SampleWork(self._augmentation, key)
+        return PatchWork(self._augmentation, self._patches, key)
 
     @property
     def _out_shape(self) -> tuple[int, ...]:

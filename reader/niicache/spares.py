@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,23 +65,23 @@ class Spares:
             attempt += 1
         return images, labels
 
-    def names(self, draw: Draw, epoch: int, step: int) -> tuple[tuple[str, str], ...]:
-        """Return (class, case) of each sample that :meth:`load` delivers, once it has.
+    def settled(self, draw: Draw, epoch: int, step: int) -> Draw:
+        """Return the draw that :meth:`load` delivers, once it has.
 
         Reads no voxel, so it knows nothing of damage that was not met yet.
         """
-        names = list(self.loader.names(draw))
+        rows = draw.rows.copy()
         damaged = frozenset(self.losses.cases)
-        slots = np.arange(len(names))
+        slots = np.arange(len(rows))
+        now = draw
         for attempt in range(ATTEMPTS):
-            lost = np.array([names[slot] in damaged for slot in slots.tolist()], np.bool_)
+            lost = np.array([name in damaged for name in self.loader.names(now)], np.bool_)
             slots = slots[lost]
             if not len(slots):
                 break
-            draw = self._instead(draw, lost, slots, (epoch, step), attempt)
-            for slot, name in zip(slots.tolist(), self.loader.names(draw), strict=True):
-                names[slot] = name
-        return tuple(names)
+            now = self._instead(now, lost, slots, (epoch, step), attempt)
+            rows[slots] = now.rows
+        return replace(draw, rows=rows)
 
     def _instead(
         self, draw: Draw, lost: np.ndarray, slots: np.ndarray, place: tuple[int, int], attempt: int

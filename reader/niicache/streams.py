@@ -11,6 +11,7 @@ two purposes, classes, epochs or positions can share a word.
     BATCH     0, epoch, step, 0                             the places in a batch
     SAMPLE    0, epoch, step, place in the batch            what a user's transform draws
     SPARE     attempt, epoch, step, place in the batch      a row in place of a damaged one
+    PATCH     0, epoch, step, place in the batch            where a patch lies
 
 One block of Philox is 4 words, hence the // 4. Only ``random_raw`` is used, and a permutation is
 a stable argsort of its words: numpy keeps that stream for ever, while the methods of Generator
@@ -29,7 +30,7 @@ from numpy.random.bit_generator import ISeedSequence
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-CHUNKS, ROWS, REPLACE, BATCH, SAMPLE, SPARE = range(1, 7)
+CHUNKS, ROWS, REPLACE, BATCH, SAMPLE, SPARE, PATCH = range(1, 8)
 
 # Neither number changes a draw. Rows are ordered so many at a time (at least a window) ...
 _SPAN = 2048

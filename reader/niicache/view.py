@@ -12,7 +12,7 @@ from niicache.errors import DamageError, OptionError
 from niicache.files import check_generation, read_file
 from niicache.format.facts import COLUMNS
 from niicache.format.geometry import chunk_boxes
-from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL
+from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL, SPOTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,6 +109,20 @@ class ClassView:
     def crcs(self, array: str) -> np.ndarray:
         """Return the crc32c of every chunk of ``"image"`` or ``"label"``, (chunks,) uint32."""
         return self._stored(f"{CHUNKS}/{array}")
+
+    def spots(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the foreground lies: a bounded sample of the voxels of each label value.
+
+        Returns:
+            (slots, values + 1) int64, where in the other array the voxels of each value of a slot
+            begin and end; and (n,) uint32 or uint64, their flat positions in the padded grid.
+
+        Raises:
+            DamageError: The files are missing or damaged.
+        """
+        ends = self._stored(f"{SPOTS}/stop")
+        starts = np.concatenate([[0], ends.ravel()])[:-1].reshape(ends.shape)
+        return np.column_stack([starts, ends[:, -1:]]), self._stored(f"{SPOTS}/voxel")
 
     @cached_property
     def image(self) -> ChunkReader:

@@ -36,6 +36,7 @@ from niicache_builder.workers import ready_workers
     help="Compression: fast to build, balanced by the size of a case, small on disk, or none.",
 )
 @click.option("--chunk", callback=sizes, help="Cases in a chunk, or 1 and its block. [planned]")
+@click.option("--patch", callback=sizes, help="Patches that will be read, such as 128,128,128.")
 @click.option(
     "--labels",
     type=click.Choice(get_args(Labels)),
@@ -70,6 +71,7 @@ def build_command(
     dtype: str,
     codec: CodecName,
     chunk: tuple[int, ...] | None,
+    patch: tuple[int, ...] | None,
     labels: Labels,
     pad_value: float,
     pad_mode: PadMode,
@@ -96,6 +98,7 @@ def build_command(
             dtype=dtype,
             codec=codec,
             chunk=chunk,
+            patch=patch,
             labels=labels,
             pad_value=pad_value,
             pad_mode=pad_mode,

@@ -56,7 +56,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "schema": SCHEMA,
         "layout": {"name": plan.scan.layout.name, "reason": plan.scan.layout.reason},
         "decisions": asdict(plan.decisions),
-        "recipe": asdict(plan.recipe),
+        "recipe": plan.recipe.to_json(),
         "classes": [
             {"name": name, "cases": sum(map(bool, slots)), "slots": len(slots)}
             for name, slots in plan.slots.items()

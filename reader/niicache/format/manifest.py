@@ -65,19 +65,49 @@ class ArrayLayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpotRule:
+    """How many voxels of each label value are kept of a case: ``share`` of them, within bounds.
+
+    Attributes:
+        least: So many, or all where there are fewer.
+        share: Of the voxels that hold the value, 0 to 1.
+        most: No more.
+    """
+
+    least: int
+    share: float
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Every decision that the bytes of the voxels depend on."""
+    """Every decision that the bytes of the voxels depend on.
+
+    Attributes:
+        patch: Spatial shape of the patches that will be read, where that was announced.
+        spots: Which coordinates of the foreground are kept, if any are.
+    """
 
     spatial_dims: int
     label_kind: LabelKind
     pad_mode: PadMode
     image: ArrayLayout
     label: ArrayLayout | None
+    patch: Shape | None = None
+    spots: SpotRule | None = None
 
     @property
     def digest(self) -> str:
         """sha256 of the recipe as canonical JSON."""
         return _digest(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recipe as a JSON object; members that came later only where they are given."""
+        value = asdict(self)
+        return {k: v for k, v in value.items() if v is not None or k not in _LATER}
+
+
+_LATER = frozenset({"patch", "spots"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +166,7 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "recipe": self.recipe.to_json()}
 
 
 def from_json(value: Mapping[str, Any]) -> Manifest:
@@ -154,6 +184,8 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
             pad_mode=recipe["pad_mode"],
             image=_layout(recipe["image"]),
             label=None if recipe["label"] is None else _layout(recipe["label"]),
+            patch=None if recipe.get("patch") is None else tuple(map(int, recipe["patch"])),
+            spots=None if recipe.get("spots") is None else SpotRule(**recipe["spots"]),
         ),
         classes=tuple(ClassEntry(**entry) for entry in value["classes"]),
         label_values=tuple(value["label_values"]),
@@ -166,7 +198,7 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
 @lru_cache(maxsize=4)
 def _digest(recipe: Recipe) -> str:
     # Asked for once a case; making the JSON each time was a tenth of a build of small images.
-    return hashlib.sha256(canonical(asdict(recipe))).hexdigest()
+    return hashlib.sha256(canonical(recipe.to_json())).hexdigest()
 
 
 def _layout(value: Mapping[str, Any]) -> ArrayLayout:

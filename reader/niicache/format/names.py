@@ -25,6 +25,7 @@ IMAGE: Final = "image"
 LABEL: Final = "label"
 CASES: Final = "cases"
 CHUNKS: Final = "chunks"
+SPOTS: Final = "spots"
 
 LabelKind = Literal["mask", "vector", "folder"]
 PadMode = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
