@@ -9,6 +9,7 @@ Workloads, each in a module of ``benchmarks``:
     affine      one affine of a volume, on one thread
     plane       one affine of a plane, on one thread
     medical     what nnU-Net does to a patch, read and augmented, on one thread
+    windows     random patches of volumes and masks, on one thread
     build       a build, beside the loop that people write and beside gunzip
     index       a cache of 100,000 cases; takes minutes, so it runs when asked for
 
@@ -46,6 +47,7 @@ WORKLOADS = {
     "affine": "benchmarks.affine",
     "plane": "benchmarks.plane",
     "medical": "benchmarks.medical",
+    "windows": "benchmarks.windows",
     "build": "benchmarks.building",
     "index": "benchmarks.index",
 }

@@ -171,7 +171,7 @@ def bench():
 def test_the_bench_runs_every_workload_and_its_sums_are_right(bench):
     assert bench["machine"]["cpus"] == os.cpu_count()
     assert set(bench["workloads"]) == {
-        "small", "volumes", "fit", "augment", "affine", "plane", "medical", "build", "index"
+        "small", "volumes", "fit", "augment", "affine", "plane", "medical", "windows", "build", "index"
     }  # fmt: skip
     for table in bench["workloads"].values():
         assert table["rows"]
@@ -223,6 +223,7 @@ def test_augmentation_is_timed_beside_the_baseline_and_the_peers_that_are_there(
         ("affine", "batchgeneratorsv2 SpatialTransform", ("batchgeneratorsv2",)),
         ("plane", "OpenCV, float32", ("cv2",)),
         ("medical", "nnU-Net, read and augmented", ("torch", "blosc2", "batchgeneratorsv2")),
+        ("windows", "nnU-Net's blosc2 reader", ("blosc2",)),
     ):
         absent = {module for module in needs if find_spec(module) is None}
         assert (way in rows[workload]) == (not absent)

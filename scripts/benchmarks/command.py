@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,20 @@ def build_cache(source: Path, cache: Path, *words: str) -> Path:
     Raises:
         CalledProcessError: If the build fails; what it said is on stderr.
     """
-    command = [sys.executable, "-c", COMMAND, "build", str(source), str(cache), "--json", *words]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    _run(source, cache, *words)
     return cache
+
+
+def plan_of(source: Path, cache: Path, *words: str) -> dict[str, Any]:
+    """Return the plan of a build.
+
+    Raises:
+        CalledProcessError: If there is none; what it said is on stderr.
+    """
+    plan: dict[str, Any] = json.loads(_run(source, cache, "--dry-run", *words))
+    return plan
+
+
+def _run(source: Path, cache: Path, *words: str) -> bytes:
+    command = [sys.executable, "-c", COMMAND, "build", str(source), str(cache), "--json", *words]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
