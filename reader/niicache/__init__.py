@@ -5,6 +5,7 @@
     OrderedSequence   a Keras Sequence of every case once, for evaluation
     Foreground        how often patches hold foreground, for ``BalancedSequence(foreground=)``
     augment           transforms, for ``BalancedSequence(transform=)``
+    sliding_window    a whole case predicted by patches that overlap
     errors            everything that is raised on purpose
 
 Names are loaded when first used, so that ``import niicache`` costs nothing.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from niicache.cache import Cache, open_cache
     from niicache.ordered import OrderedSequence
     from niicache.patches.foreground import Foreground
+    from niicache.patches.sliding import sliding_window
     from niicache.view import ClassView, Sample
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "augment",
     "errors",
     "open_cache",
+    "sliding_window",
 ]
 
 _HOMES = {
@@ -46,6 +49,7 @@ _HOMES = {
     "OrderedSequence": "niicache.ordered",
     "Sample": "niicache.view",
     "open_cache": "niicache.cache",
+    "sliding_window": "niicache.patches.sliding",
 }
 
 

@@ -88,6 +88,24 @@ class Loader:
             raise DamageError(problems)
         return images, labels
 
+    def load_images(self, draw: Draw, work: SampleWork) -> np.ndarray:
+        """Return the images of a draw alone, worked on.
+
+        Raises:
+            DamageError: Chunks are missing or damaged; carries the problem of each.
+        """
+        forks.enter()
+        self._filler.store.tick()
+        slots = np.arange(len(draw.rows))
+        images = empty((len(slots), *work.out_shape), self.dtype)
+        work.draw(draw, slots)
+        half: Half = ("image", self._images, images, self.cache.manifest.recipe.image)
+        problems, _ = self._fill_half(draw, slots, half, work)
+        if problems:
+            raise DamageError(problems)
+        work.finish(images, np.zeros((len(slots), 0), np.float32))
+        return images
+
     def empty(self, draw: Draw, work: SampleWork | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return images to be filled and labels, of which the one-hot ones are done."""
         recipe, count = self.cache.manifest.recipe, len(draw.rows)

@@ -149,6 +149,11 @@ class Compose(Transform):
             )
 
     @property
+    def moves(self) -> bool:
+        """Whether any of them moves voxels."""
+        return bool(self._spatial)
+
+    @property
     def asks(self) -> frozenset[str]:
         """Names of the facts that any of them asks for."""
         return frozenset().union(*(one.asks for one in self.transforms))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -22,11 +22,25 @@ if TYPE_CHECKING:
     from niicache.batch import Filler
     from niicache.chunks import ChunkReader
     from niicache.errors import Problem
-    from niicache.format.geometry import Box
+    from niicache.format.geometry import Box, Shape
     from niicache.format.manifest import ArrayLayout
-    from niicache.patches.sampler import PatchSampler
     from niicache.sampling import Draw
     from niicache.transform import Key
+
+
+class Boxes(Protocol):
+    """What says where patches lie."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of a patch, one number a spatial axis."""
+
+    @property
+    def grid(self) -> Shape:
+        """Spatial shape of a padded case."""
+
+    def boxes(self, draw: Draw, slots: np.ndarray, key: Key) -> list[Box]:
+        """Return the patch of each sample, in voxels of the padded grid; it may reach beyond."""
 
 
 class PatchWork(SampleWork):
@@ -36,7 +50,7 @@ class PatchWork(SampleWork):
     an image: what is turned into view is read, not filled.
     """
 
-    def __init__(self, augmentation: Augmentation, sampler: PatchSampler, key: Key) -> None:
+    def __init__(self, augmentation: Augmentation, sampler: Boxes, key: Key) -> None:
         super().__init__(augmentation, key)
         self._sampler = sampler
         self._boxes: dict[int, Box] = {}
