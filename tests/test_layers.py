@@ -34,7 +34,7 @@ OWNERS = {
         "click": r"cli\.\w+",
         "filelock": "lock",
         "isal": "inflate",
-        "nibabel": "nifti_record",
+        "nibabel": "nifti_record|nifti_image|restore",  # restore names a type
         "rich": r"(cli|report)\.\w+",
         "zarr": "tables",
     },

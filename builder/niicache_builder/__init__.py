@@ -4,6 +4,7 @@
     plan_build, Plan             what a build would do, writing nothing
     verify, Verification         is the cache whole
     stats, Stats                 what is in it
+    restore                      a prediction on the grid of its source
 
 The command line, ``niicache``, is a thin layer over these. Names are loaded when first used, so
 that the command line can start workers before it loads anything heavy.
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from niicache_builder.build import Built, build, plan_build
     from niicache_builder.options import BuildOptions
     from niicache_builder.plan import Plan
+    from niicache_builder.restore import restore
     from niicache_builder.stats import Stats, stats
     from niicache_builder.verify import Verification, verify
 
@@ -30,6 +32,7 @@ __all__ = [
     "Verification",
     "build",
     "plan_build",
+    "restore",
     "stats",
     "verify",
 ]
@@ -42,6 +45,7 @@ _HOMES = {
     "Verification": "verify",
     "build": "build",
     "plan_build": "build",
+    "restore": "restore",
     "stats": "stats",
     "verify": "verify",
 }

@@ -1,0 +1,95 @@
+"""The way back: what was predicted on the padded grid of a cache, on the grid of its source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from niicache.errors import DiskError, OptionError
+from niicache.format.geometry import Box
+from niicache_builder.durable import write_file
+from niicache_builder.nifti_image import SUFFIXES, image_bytes, make_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nibabel.nifti1 import Nifti1Image
+
+    from niicache.cache import Cache
+    from niicache.format.geometry import Shape
+
+
+def restore(cache: Cache, case: tuple[str, str], array: np.ndarray) -> Nifti1Image:
+    """Return an array on the padded grid as an image on the grid of the case's source.
+
+    Padding is taken away and nothing is resampled: each voxel is that of the array, bit for bit.
+
+    Args:
+        cache: The open cache.
+        case: (class, case), as in ``cache.cases``.
+        array: ``(*spatial)`` or ``(*spatial, k)`` on the padded grid: a mask, or scores of k
+            labels. bool becomes uint8, half precision float32.
+
+    Returns:
+        Of the source's spatial shape and affine; k numbers a voxel come after three spatial axes,
+        where NIfTI readers look for them.
+
+    Raises:
+        OptionError: There is no such case, or the array is not on its grid.
+        DamageError: Columns of the cache are missing or damaged.
+    """
+    grid = cache.manifest.recipe.image.shape[:-1]
+    if array.shape not in {grid, (*grid, *array.shape[-1:])}:
+        raise OptionError(
+            f"array: got shape {array.shape}, expected {grid} or {(*grid, 'k')}, the padded grid "
+            f"of {cache.path}"
+        )
+    if not isinstance(case, tuple) or len(case) != len(("class", "case")):
+        raise OptionError(f"case: got {case!r}, expected (class, case), as in cache.cases")
+    view = cache[case[0]]
+    if case[1] not in view:
+        raise OptionError(f"case: class {case[0]!r} has no case {case[1]!r}; see cache.cases")
+    at = view.cases.index(case[1])
+    start, stop = (tuple(view.column(f"box_{end}")[at].tolist()) for end in ("start", "stop"))
+    real = array[Box(start, stop).slices]
+    return make_image(real.reshape(_nifti_shape(real.shape, len(grid))), view.column("affine")[at])
+
+
+def _nifti_shape(shape: Shape, axes: int) -> Shape:
+    """Return a shape with channels, if there are several, after three spatial axes."""
+    spatial, channels = shape[:axes], shape[axes:]
+    if channels in {(), (1,)}:
+        return spatial
+    return (*spatial, *[1] * (3 - axes), *channels)
+
+
+def restore_file(cache: Cache, case: tuple[str, str], array: Path, target: Path) -> Nifti1Image:
+    """Restore the array of a .npy file, write the image, and return it.
+
+    Args:
+        cache: The open cache.
+        case: (class, case).
+        array: The .npy file. What it holds is never executed.
+        target: .nii or .nii.gz, replaced if it is there.
+
+    Raises:
+        OptionError: The array cannot be read, or as for :func:`restore`.
+        DiskError: The image cannot be written.
+    """
+    if not target.name.endswith(SUFFIXES):
+        raise OptionError(f"{target}: got this name, expected one that ends with .nii or .nii.gz")
+    try:
+        voxels = np.load(array, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise OptionError(
+            f"{array}: got {error}, expected an array that numpy.save wrote"
+        ) from None
+    if not isinstance(voxels, np.ndarray):
+        raise OptionError(f"{array}: got several arrays, expected one, as numpy.save writes it")
+    image = restore(cache, case, voxels)
+    try:
+        write_file(target, image_bytes(image, compressed=target.name.endswith(".gz")))
+    except OSError as error:
+        raise DiskError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return image

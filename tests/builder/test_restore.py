@@ -1,0 +1,162 @@
+"""Predictions as images on the grid of their source, read back by nibabel."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from helpers import make_cache
+from nibabel.orientations import axcodes2ornt, inv_ornt_aff
+
+from niicache import open_cache
+from niicache.errors import OptionError
+from niicache_builder import restore
+from niicache_builder.cli.main import main
+
+CODES = [
+    (a, b, c)
+    for a in "LRPASI"
+    for b in "LRPASI"
+    for c in "LRPASI"
+    if {("LR".find(x) >= 0) + 2 * ("PA".find(x) >= 0) + 4 * ("SI".find(x) >= 0) for x in (a, b, c)}
+    == {1, 2, 4}
+]
+SHAPE = (7, 5, 6)
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory):
+    """Return a cache of one image in each of the 48 orientations, and the source."""
+    root = tmp_path_factory.mktemp("turned")
+    spacing = np.array([[1.0, 0.2, 0, -9], [0, 2.0, 0.1, 4], [0.1, 0, 3.0, 7], [0, 0, 0, 1]])
+    rng = np.random.default_rng(0)
+    for codes in CODES:
+        shape = tuple(rng.permutation(SHAPE).tolist())
+        affine = spacing @ inv_ornt_aff(axcodes2ornt(codes), shape)
+        image = nibabel.Nifti1Image(rng.integers(-99, 99, shape, np.int16), affine)
+        file = root / "source" / "head" / f"{''.join(codes)}.nii.gz"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        nibabel.save(image, file)
+    return root / "source", make_cache(root / "source", root / "cache", shape=(9, 12, 8))
+
+
+def test_there_are_48_orientations():
+    assert len(CODES) == 48
+
+
+def test_there_and_back_nothing_has_changed(turned):
+    source, target = turned
+    cache = open_cache(target)
+    for name in cache["head"].cases:
+        original = nibabel.load(source / "head" / f"{name}.nii.gz")
+        back = restore(cache, ("head", name), cache["head"][name].image)
+        np.testing.assert_array_equal(np.asanyarray(back.dataobj), np.asanyarray(original.dataobj))
+        np.testing.assert_allclose(back.affine, original.affine, rtol=1e-6, atol=1e-6)
+        assert nibabel.aff2axcodes(back.affine) == nibabel.aff2axcodes(original.affine)
+        assert back.get_data_dtype() == np.int16
+        assert back.header.get_xyzt_units()[0] == "mm"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stored"),
+    [("bool", "uint8"), ("uint8", "uint8"), ("float16", "float32"), ("float64", "float64")],
+)
+def test_a_mask_or_scores_of_several_labels(turned, dtype, stored):
+    cache = open_cache(turned[1])
+    rng = np.random.default_rng(0)
+    scores = (rng.random((9, 12, 8, 3)) * 2).astype(dtype)
+    name = cache["head"].cases[5]
+    shape = tuple(cache["head"].column("source_shape")[5, :3].tolist())
+    many = restore(cache, ("head", name), scores)
+    one = restore(cache, ("head", name), scores[..., 1])
+    assert many.shape == (*shape, 3)
+    assert one.shape == shape
+    assert one.get_data_dtype() == stored
+    np.testing.assert_array_equal(np.asanyarray(many.dataobj)[..., 1], np.asanyarray(one.dataobj))
+
+
+def test_planes_keep_their_channels_behind_three_axes(vector_cache):
+    cache = open_cache(vector_cache)
+    name, case = cache.cases[0]
+    image = cache[name][case].image
+    back = restore(cache, (name, case), image)
+    shape = cache[name].column("source_shape")[0].tolist()
+    assert back.shape == (*shape[:2], 1, 3)
+
+
+def test_by_the_command_line_as_by_the_function(turned, tmp_path):
+    cache = open_cache(turned[1])
+    voxels = cache["head"]["RAS"].image
+    np.save(tmp_path / "pred.npy", voxels)
+    for name in ("out.nii", "out.nii.gz"):
+        words = [str(turned[1]), str(tmp_path / "pred.npy"), str(tmp_path / name)]
+        done = CliRunner().invoke(main, ["restore", *words, "--case", "head/RAS", "--json"])
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.output)["dtype"] == "int16"
+        want = restore(cache, ("head", "RAS"), voxels)
+        got = nibabel.load(tmp_path / name)
+        np.testing.assert_array_equal(np.asanyarray(got.dataobj), np.asanyarray(want.dataobj))
+        np.testing.assert_array_equal(got.affine, want.affine)
+        first = (tmp_path / name).read_bytes()
+        CliRunner().invoke(main, ["restore", *words, "--case", "head/RAS"])
+        assert (tmp_path / name).read_bytes() == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.nii", "out.nii.gz", "pred.npy"]
+
+
+def saved(folder, what):
+    path = folder / "bad.npy"
+    if what == "text":
+        path.write_text("no array")
+    elif what == "pickle":
+        np.save(path, np.array([{}], object), allow_pickle=True)
+    elif what == "npz":
+        with path.open("wb") as file:
+            np.savez(file, a=np.zeros(3))
+    elif what == "shape":
+        np.save(path, np.zeros((9, 12, 9)))
+    elif what == "sound":
+        np.save(path, np.zeros((9, 12, 8)))
+    elif what == "complex":
+        np.save(path, np.zeros((9, 12, 8), complex))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "case", "target", "text"),
+    [
+        ("text", "head/RAS", "o.nii", "expected an array that numpy.save wrote"),
+        ("pickle", "head/RAS", "o.nii", "expected an array that numpy.save wrote"),
+        ("npz", "head/RAS", "o.nii", "several arrays"),
+        ("missing", "head/RAS", "o.nii", "No such file"),
+        ("shape", "head/RAS", "o.nii", "got shape (9, 12, 9), expected (9, 12, 8)"),
+        ("complex", "head/RAS", "o.nii", "got complex128"),
+        ("shape", "head", "o.nii", "expected CLASS/CASE"),
+        ("sound", "tail/RAS", "o.nii", "got class 'tail'"),
+        ("shape", "head/RAS", "o.png", "expected one that ends with .nii or .nii.gz"),
+    ],
+)
+def test_what_cannot_be_restored_is_refused(turned, tmp_path, what, case, target, text):
+    words = [str(turned[1]), str(saved(tmp_path, what)), str(tmp_path / target)]
+    done = CliRunner().invoke(main, ["restore", *words, "--case", case])
+    assert done.exit_code == 2
+    assert text in " ".join(done.output.split())
+    assert not (tmp_path / target).exists()
+
+
+def test_a_folder_that_is_not_there_is_told(turned, tmp_path):
+    voxels = open_cache(turned[1])["head"]["RAS"].image
+    np.save(tmp_path / "pred.npy", voxels)
+    words = [str(turned[1]), str(tmp_path / "pred.npy"), str(tmp_path / "no" / "o.nii")]
+    done = CliRunner().invoke(main, ["restore", *words, "--case", "head/RAS"])
+    assert done.exit_code != 0
+    assert "cannot be written: No such file" in " ".join(done.output.split())
+
+
+def test_no_such_case(turned):
+    cache = open_cache(turned[1])
+    for case, text in ((("head", "XYZ"), "has no case 'XYZ'"), ("head", "expected")):
+        with pytest.raises(OptionError, match=text):
+            restore(cache, case, np.zeros((9, 12, 8)))
