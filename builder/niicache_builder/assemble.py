@@ -17,6 +17,7 @@ from niicache.format.names import (
     WORK,
     shard_path,
 )
+from niicache_builder.attempt import KILLS_WORKER
 from niicache_builder.commit import Contents, entry_of
 from niicache_builder.interrupts import held_back
 from niicache_builder.meaning import voxel_warnings
@@ -45,7 +46,7 @@ It can be built again from its sources. Do not change files in it: `niicache ver
 them damaged, and so would every training run that reads them.
 """
 
-PASSING = frozenset({"unreadable", "too-large", "changed"})
+PASSING = frozenset({"unreadable", "too-large", "changed", KILLS_WORKER})
 """Problems of the moment: such a case is tried again even if its files stay as they are."""
 
 

@@ -29,7 +29,7 @@ from niicache_builder.previous import (
 )
 from niicache_builder.progress import Progress, Silent
 from niicache_builder.report.warned import warning_lines
-from niicache_builder.resume import finished
+from niicache_builder.resume import adopt, finished
 from niicache_builder.scan import Scan, scan_source
 from niicache_builder.workers import ready_workers
 
@@ -176,6 +176,7 @@ def _execute(
     """Return the result of every unit to do, and how many an earlier run had finished."""
     work = target / WORK
     results: dict[str, UnitResult] = {}
+    adopt(plan.todo, work)
     for unit in plan.todo:
         result = finished(unit, plan, target)
         if result is not None and (skip or not result.failures):

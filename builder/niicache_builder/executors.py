@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
-import os
-import threading
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    wait,
-)
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import WorkerDiedError
+from niicache_builder.attempt import TRIES, Attempt, after_death, near
+from niicache_builder.crew import Worker, WorkerGoneError
 from niicache_builder.durable import SYNCS_AT_ONCE
 from niicache_builder.interrupts import held_back
 from niicache_builder.work import Staged, do_unit, seal
-from niicache_builder.workers import deaf, ready_workers
+from niicache_builder.workers import ready_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +26,6 @@ if TYPE_CHECKING:
     from niicache_builder.unit import Unit
 
 BEAT_SECONDS = 0.25
-SHOWN_CASES = 3
 
 
 def run_units(
@@ -61,7 +51,7 @@ def run_units(
 
     Raises:
         KeyboardInterrupt: The user stopped the build; units under way were given up.
-        WorkerDiedError: A worker process was killed.
+        WorkerDiedError: Worker processes were killed, and no case is to blame.
         OSError: A shard could not be written.
     """
     task = partial(do_unit, recipe=recipe, root=root, work=work, skip=skip)
@@ -72,29 +62,22 @@ def run_units(
     # The longest first: else one worker may begin with it when the others are done.
     longest = sorted(units, key=_size, reverse=True)
     with held_back() as ctrl_c:
-        pool, shared, pending = _start(task, longest, workers)
+        crew = _Crew(task, longest, workers, root, progress)
         threads = ThreadPoolExecutor(SYNCS_AT_ONCE)
         # What comes after this needs it, it takes its time to load, and there is time now.
         threads.submit(import_module, "niicache_builder.tables")
         sealed: set[Future[UnitResult]] = set()
-        seen = 0
         try:
-            while pending or sealed:
-                futures: list[Future[Any]] = [*pending, *sealed]
+            while crew.hand_out() or sealed:
+                futures: list[Future[Any]] = [*crew.busy, *sealed]
                 wait(futures, timeout=BEAT_SECONDS, return_when=FIRST_COMPLETED)
                 ctrl_c.check()
-                # Read without its lock, which a worker that was killed may hold still.
-                seen, before = shared.done.get_obj().value, seen
-                progress.advance(seen - before)
-                for done in [future for future in pending if future.done()]:
-                    staged = _result_of(done, pending.pop(done), started=bool(shared.joined.value))
-                    sealed.add(threads.submit(seal, staged, work))
+                sealed |= {threads.submit(seal, staged, work) for staged in crew.collect()}
                 for whole in [future for future in sealed if future.done()]:
                     sealed.remove(whole)
                     yield whole.result()
         finally:
-            shared.stop.value = 1
-            pool.shutdown(wait=True, cancel_futures=True)
+            crew.end()
             threads.shutdown(wait=True)
 
 
@@ -102,89 +85,90 @@ def _size(unit: Unit) -> int:
     return unit.nbytes
 
 
-def _start(
-    task: partial[Staged], units: Sequence[Unit], workers: int
-) -> tuple[ProcessPoolExecutor, _Shared, dict[Future[Staged], Unit]]:
-    """Start the workers.
-
-    Ctrl-C reaches every process of a terminal, but only the parent decides what it means.
-    """
-    context = ready_workers()
-    # Before the block: the first of these starts multiprocessing's tracker, which unblocks SIGINT.
-    shared = _Shared(
-        done=context.Value("q", 0),
-        joined=context.Value("q", 0),
-        stop=context.Value("b", 0, lock=False),
-    )
-    with deaf():
-        pool = ProcessPoolExecutor(min(workers, len(units)), context, _join, (shared,))
-        pending = {pool.submit(_do_one, task, unit): unit for unit in units}
-    return pool, shared, pending
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Shared:
-    """What the processes of a build have in common.
+class _Crew:
+    """Workers, and the units that wait for one of them.
 
     Attributes:
-        done: Cases done by all of them.
-        joined: Workers that ever started.
-        stop: 1 when what is under way shall be given up.
+        busy: What is under way. A thread each waits for the worker.
     """
 
-    done: Any
-    joined: Any
-    stop: Any
+    def __init__(
+        self,
+        task: partial[Staged],
+        units: Sequence[Unit],
+        workers: int,
+        root: Path,
+        progress: Progress,
+    ) -> None:
+        self.busy: dict[Future[Staged], tuple[Worker, Attempt]] = {}
+        self._todo = deque(Attempt(unit=unit) for unit in units)
+        self._progress = progress
+        self._finished = self._shown = 0
+        count = min(workers, len(units))
+        context = ready_workers()
+        self._stop = context.Value("b", 0, lock=False)
+        self._start = partial(Worker, context, task, root, self._stop)
+        self._threads = ThreadPoolExecutor(count)
+        self._idle = [self._start() for _ in range(count)]
+        self._ever_started = False
+        self._deaths = 0
 
+    def hand_out(self) -> bool:
+        """Give units to idle workers; return whether any is under way."""
+        while self._todo and self._idle and not self._waits():
+            worker, attempt = self._idle.pop(), self._todo.popleft()
+            self.busy[self._threads.submit(worker.do, attempt)] = worker, attempt
+        return bool(self.busy)
 
-class _StoppedError(Exception):
-    """Ends a unit after the case that was under way when the build was stopped."""
+    def _waits(self) -> bool:
+        """Return whether the next unit, or one under way, is not to have others beside it."""
+        under_way = [attempt for _, attempt in self.busy.values()]
+        return bool(under_way) and (self._todo[0].alone or under_way[0].alone)
 
+    def collect(self) -> list[Staged]:
+        """Return what workers have done, and replace those that died.
 
-_worker: dict[str, _Shared] = {}
-"""Of a worker process: what it was started with. Shared memory can only be inherited."""
+        Raises:
+            WorkerDiedError: They die again and again, and no case is to blame.
+            OSError: A shard could not be written.
+        """
+        staged = []
+        for future in [future for future in self.busy if future.done()]:
+            worker, attempt = self.busy.pop(future)
+            try:
+                staged.append(future.result())
+            except WorkerGoneError as error:
+                self._replace(worker, attempt, error)
+            else:
+                self._finished += attempt.unit.cases
+                self._idle.append(worker)
+                self._ever_started = True
+        # A unit that is done again does not count twice.
+        under_way = sum(max(worker.done, 0) for worker, _ in self.busy.values())
+        shown, self._shown = self._shown, max(self._shown, self._finished + under_way)
+        self._progress.advance(self._shown - shown)
+        return staged
 
-
-def _join(shared: _Shared) -> None:
-    _worker["shared"] = shared
-    with shared.joined.get_lock():
-        shared.joined.value += 1
-    threading.Thread(target=_die_with_the_parent, daemon=True).start()
-
-
-def _die_with_the_parent() -> None:
-    """End a worker whose parent was killed: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _do_one(task: partial[Staged], unit: Unit) -> Staged:
-    shared = _worker["shared"]
-
-    def advance() -> None:
-        with shared.done.get_lock():
-            shared.done.value += 1
-        if shared.stop.value:
-            raise _StoppedError
-
-    return task(unit, advance=advance)
-
-
-def _result_of(future: Future[Staged], unit: Unit, *, started: bool) -> Staged:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        if not started:
+    def _replace(self, worker: Worker, attempt: Attempt, error: WorkerGoneError) -> None:
+        done = worker.done
+        self._ever_started |= worker.started
+        self._deaths += 1
+        worker.end()
+        if not self._ever_started and self._deaths > TRIES:
             raise WorkerDiedError(
                 "no worker process could start; in a script put the call of build under "
                 "`if __name__ == '__main__':`, or work in this process with workers=0"
             ) from error
-        names = [case.files.name for case in unit.slots if case is not None]
-        more = " ..." if len(names) > SHOWN_CASES else ""
-        raise WorkerDiedError(
-            "a worker process was killed, for want of memory most likely, near the cases "
-            f"{', '.join(names[:SHOWN_CASES])}{more} of class {unit.class_name!r}; run the same "
-            "command again with fewer --workers, finished shards are kept"
-        ) from error
+        # Others first: it may have been for want of memory, and those need theirs too.
+        self._todo.append(after_death(attempt, done))
+        self._progress.note(
+            f"a worker process was killed near {near(attempt.unit)}; their shard is done again"
+        )
+        self._idle.append(self._start())
+
+    def end(self) -> None:
+        """End the workers, each after the case that it is at."""
+        self._stop.value = 1
+        self._threads.shutdown(wait=True)
+        for worker in [*self._idle, *(worker for worker, _ in self.busy.values())]:
+            worker.end()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from niicache.format.names import WORK, shard_path
 from niicache_builder.record import UnitResult, load_result
-from niicache_builder.work import layouts_of, result_path, staged_path
+from niicache_builder.work import Staged, layouts_of, result_path, seal, staged_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from niicache.format.manifest import FileEntry
@@ -38,6 +39,34 @@ def finished(unit: Unit, plan: Plan, target: Path) -> UnitResult | None:
         if entry is None or not (_has_size(staged, entry) or is_file_of(path, entry)):
             return None
     return result
+
+
+def adopt(units: Iterable[Unit], work: Path) -> None:
+    """Make durable what a build had written when it was killed, and give it its names.
+
+    Args:
+        units: Those of the plan.
+        work: Folder of the build, held by this one.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    wanted = {unit.id for unit in units}
+    for record in sorted(work.glob("*.json.*.partial")):
+        result = load_result(record)
+        if result is None or result.id not in wanted or result_path(work, result.id).exists():
+            continue
+        partials = {name: _written(work, result, name) for name in result.files}
+        found = {name: path for name, path in partials.items() if path is not None}
+        if len(found) == len(partials):
+            seal(Staged(result=result, partials=found, record=record), work)
+
+
+def _written(work: Path, result: UnitResult, array: str) -> Path | None:
+    """Return a shard under its temporary name, or its own; its bytes are read to be sure."""
+    path = staged_path(work, result.id, array)
+    names = (path, *sorted(work.glob(f"{path.name}.*.partial")))
+    return next((one for one in names if is_file_of(one, result.files[array])), None)
 
 
 def _has_size(path: Path, entry: FileEntry) -> bool:

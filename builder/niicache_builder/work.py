@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,18 +13,22 @@ import numpy as np
 from niicache.format.codec import one_thread
 from niicache.format.names import IMAGE, LABEL
 from niicache_builder.case import CaseError, PreparedCase, prepare_case
-from niicache_builder.durable import settle, write_file
+from niicache_builder.durable import partial_name, settle
 from niicache_builder.prepare import filled, place
 from niicache_builder.record import CaseRecord, UnitResult, pack_result, unit_key
 from niicache_builder.shards import ShardWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from niicache.errors import Problem
     from niicache.format.manifest import ArrayLayout, FileEntry, Recipe
+    from niicache_builder.scan import CaseScan
     from niicache_builder.unit import Unit
+
+
+NONE: Mapping[int, Problem] = MappingProxyType({})
 
 
 def staged_path(work: Path, unit_id: str, array: str) -> Path:
@@ -103,12 +108,13 @@ class Staged:
         result: What came out.
         partials: ``"image"``, ``"label"`` to the shard under its temporary name; empty where cases
             failed and may not be skipped.
-        record: The result, packed.
+        record: The result under its temporary name, written after the shards: a build that is
+            killed now leaves all that the next one needs to go on. None where there are no shards.
     """
 
     result: UnitResult
     partials: Mapping[str, Path]
-    record: bytes
+    record: Path | None
 
 
 class _UnitFailedError(Exception):
@@ -122,6 +128,7 @@ def do_unit(
     work: Path,
     *,
     skip: bool,
+    without: Mapping[int, Problem] = NONE,
     advance: Callable[[], None] = lambda: None,
 ) -> Staged:
     """Read the cases of a unit and write its shards, which :func:`seal` makes durable.
@@ -132,6 +139,7 @@ def do_unit(
         root: What the paths of the sources are relative to.
         work: Folder of the build, on the file system of the cache.
         skip: Leave out a case that fails, instead of giving up the unit.
+        without: Slots whose cases have failed already, and why; they are not read.
         advance: Called after each case; what it raises gives up the unit.
 
     Raises:
@@ -147,10 +155,10 @@ def do_unit(
             for name, layout in layouts_of(recipe).items():
                 writer = ShardWriter(staged_path(work, unit.id, name), layout)
                 steps.append(_Step(name, stack.enter_context(writer), layout, recipe))
-            for case in unit.slots:
+            for slot, case in enumerate(unit.slots):
                 prepared = None
                 try:
-                    prepared = None if case is None else prepare_case(case, recipe, root)
+                    prepared = _prepared(case, recipe, root, without.get(slot))
                 except CaseError as error:
                     failures.append(error.problem)
                 records.append(None if prepared is None else prepared.record)
@@ -163,9 +171,33 @@ def do_unit(
             for step in steps:
                 files[step.name], crcs[step.name] = step.finish()
                 partials[step.name] = step.partial
+            result = _result(unit, recipe, records, failures, files, crcs)
+            record = partial_name(result_path(work, unit.id))
+            record.write_bytes(pack_result(result))
     except _UnitFailedError:
-        pass  # the result says it all in its failures, and the stack has taken back the files
-    result = UnitResult(
+        # The result says it all in its failures, and the stack has taken back the files.
+        result = _result(unit, recipe, records, failures, {}, {})
+        return Staged(result=result, partials={}, record=None)
+    return Staged(result=result, partials=partials, record=record)
+
+
+def _prepared(
+    case: CaseScan | None, recipe: Recipe, root: Path, failed: Problem | None
+) -> PreparedCase | None:
+    if failed is not None:
+        raise CaseError(failed)
+    return None if case is None else prepare_case(case, recipe, root)
+
+
+def _result(
+    unit: Unit,
+    recipe: Recipe,
+    records: Sequence[CaseRecord | None],
+    failures: Sequence[Problem],
+    files: Mapping[str, FileEntry],
+    crcs: Mapping[str, tuple[int, ...]],
+) -> UnitResult:
+    return UnitResult(
         id=unit.id,
         key=unit_key(recipe, tuple(records)),
         records=tuple(records),
@@ -173,7 +205,6 @@ def do_unit(
         files=files,
         crcs=crcs,
     )
-    return Staged(result=result, partials=partials, record=pack_result(result))
 
 
 def seal(staged: Staged, work: Path) -> UnitResult:
@@ -187,6 +218,6 @@ def seal(staged: Staged, work: Path) -> UnitResult:
     unit_id = staged.result.id
     for name, partial in staged.partials.items():
         settle(partial, staged_path(work, unit_id, name))
-    if staged.partials:
-        write_file(result_path(work, unit_id), staged.record)
+    if staged.record is not None:
+        settle(staged.record, result_path(work, unit_id))
     return staged.result

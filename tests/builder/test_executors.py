@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from building import build0, folders, run, tree
 from helpers import run_python
 
-from niicache_builder import BuildOptions, executors, plan_build
+from niicache_builder import BuildOptions, crew, executors, plan_build
+from niicache_builder.crew import Worker
 from niicache_builder.executors import run_units
 from niicache_builder.progress import Silent
 from niicache_builder.record import load_result
 from niicache_builder.work import do_unit, result_path, seal, staged_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from niicache_builder.attempt import Attempt
+    from niicache_builder.plan import Plan
     from niicache_builder.record import UnitResult
     from niicache_builder.unit import Unit
     from niicache_builder.work import Staged
@@ -34,7 +35,7 @@ def test_a_unit_leaves_its_record_and_its_names_only_when_it_is_sealed(tmp_path:
     (unit,) = plan.units
     shard, record = staged_path(work, unit.id, "image"), result_path(work, unit.id)
     staged = do_unit(unit, plan.recipe, plan.scan.layout.root, work, skip=False)
-    assert list(work.iterdir()) == [staged.partials["image"]]
+    assert set(work.iterdir()) == {staged.partials["image"], staged.record}
     assert seal(staged, work) == staged.result == load_result(record)
     assert set(work.iterdir()) == {shard, record}
     assert shard.stat().st_size == staged.result.files["image"].size
@@ -46,19 +47,14 @@ def test_the_largest_units_go_first(
     source = folders(tmp_path / "s", {"a": 1, "b": small_shards + 2, "c": 2})
     plan = plan_build(source, tmp_path / "c", BuildOptions())
     handed_out: list[int] = []
+    done = Worker.do
 
-    def start(_: Any, units: Sequence[Unit], workers: int) -> NoReturn:
-        handed_out.extend(unit.cases for unit in units)
-        raise BlockingIOError(workers)
+    def do(worker: Worker, attempt: Attempt) -> Staged:
+        handed_out.append(attempt.unit.cases)
+        return done(worker, attempt)
 
-    monkeypatch.setattr(executors, "_start", start)
-    root = plan.scan.layout.root
-    with pytest.raises(BlockingIOError):
-        list(
-            run_units(
-                plan.units, plan.recipe, root, tmp_path, workers=1, skip=False, progress=Silent()
-            )
-        )
+    monkeypatch.setattr(Worker, "do", do)
+    assert len(list(running(plan, tmp_path, workers=1))) == 4
     assert handed_out == [small_shards, 2, 2, 1]
 
 
@@ -68,46 +64,54 @@ def test_units_under_way_are_given_up_after_a_case_when_the_build_ends(
     """Threads stand in for the processes, so that the worker's side can be looked at."""
     source = folders(tmp_path / "s", {"a": small_shards + 1})
     plan = plan_build(source, tmp_path / "c", BuildOptions())
-    fork = get_context("fork")
-    shared = executors._Shared(
-        done=fork.Value("q", 0), joined=fork.Value("q", 1), stop=fork.Value("b", 0, lock=False)
-    )
     long, *_ = sorted(plan.units, key=lambda unit: -unit.cases)
-    endless: list[Future[Staged]] = []
+    ends: list[object] = []
 
-    def work(unit: Unit, *, advance: Callable[[], None]) -> Staged:
+    def work(unit: Unit, *, advance: Callable[[], None], **_: Any) -> Staged:
         until = time.monotonic() + 20
         while unit is long and time.monotonic() < until:
             advance()
             time.sleep(0.001)
         return cast("Staged", unit.id)
 
-    def start(
-        _: Any, units: Sequence[Unit], workers: int
-    ) -> tuple[ThreadPoolExecutor, executors._Shared, dict[Future[Staged], Unit]]:
-        pool = ThreadPoolExecutor(workers)
-        task = partial(work)
-        pending = {pool.submit(executors._do_one, task, unit): unit for unit in units}
-        endless.extend(future for future, unit in pending.items() if unit is long)
-        return pool, shared, pending
+    class Here:
+        started = True
+        done = 0
 
-    monkeypatch.setitem(executors._worker, "shared", shared)
-    monkeypatch.setattr(executors, "_start", start)
+        def __init__(self, _: Any, __: Any, root: Path, stop: Any) -> None:
+            self.do = lambda attempt: self._do(attempt, root, stop)
+
+        def _do(self, attempt: Attempt, root: Path, stop: Any) -> Any:
+            answer = crew._answer(work, attempt, root, SimpleNamespace(value=0), stop)
+            if isinstance(answer, Exception):
+                ends.append(answer)
+                raise answer
+            return answer
+
+        def end(self) -> None:
+            ends.append(self)
+
+    monkeypatch.setattr(executors, "Worker", Here)
     monkeypatch.setattr(executors, "seal", lambda staged, _: staged)
+    results = running(plan, tmp_path, workers=2)
+    assert next(results) != long.id
+    assert ends == []
+    results.close()
+    assert [type(end) for end in ends] == [crew.StoppedError, Here, Here]
+
+
+def running(plan: Plan, work: Path, *, workers: int) -> Generator[UnitResult]:
+    """Run the units of a plan."""
     results = run_units(
         plan.units,
         plan.recipe,
         plan.scan.layout.root,
-        tmp_path,
-        workers=2,
+        work,
+        workers=workers,
         skip=False,
         progress=Silent(),
     )
-    assert next(results) != long.id
-    assert not endless[0].done()
-    cast("Generator[UnitResult]", results).close()
-    assert isinstance(endless[0].exception(timeout=0), executors._StoppedError)
-    assert shared.done.value > 0
+    return cast("Generator[UnitResult]", results)
 
 
 def test_a_temporary_folder_too_deep_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:

@@ -563,7 +563,7 @@ def test_sigterm_does_what_ctrl_c_does(
 
 
 @pytest.mark.skipif(not PS, reason="lists processes with ps")
-def test_a_worker_that_is_killed_is_named(
+def test_a_worker_that_is_killed_is_replaced(
     many: tuple[Path, dict[str, bytes]], tmp_path: Path
 ) -> None:
     source, expected = many
@@ -572,14 +572,9 @@ def test_a_worker_that_is_killed_is_named(
     victims = await_workers(process)
     await_work(process, target, shards=1)
     os.kill(victims.pop(), signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert out == ""
-    assert "[worker-died]" in err
-    assert "fewer --workers" in err
-    assert "Traceback" not in err
-    done = run("build", source, target, "--workers", "2", before=SMALL_SHARDS)
-    assert done.returncode == 0
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "a worker process was killed near the cases" in err
     assert tree(target) == expected
 
 

@@ -1,0 +1,125 @@
+"""Worker processes, each known by the unit that it does: one that dies takes no other with it."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+from niicache_builder.attempt import Attempt, blamed
+from niicache_builder.workers import deaf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from functools import partial
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import BaseContext
+    from pathlib import Path
+
+    from niicache_builder.work import Staged
+
+NOT_STARTED: Final = -2
+IDLE: Final = -1
+
+
+class WorkerGoneError(Exception):
+    """A worker process ended without an answer."""
+
+
+class StoppedError(Exception):
+    """Ends a unit after the case that was under way when the build was stopped."""
+
+
+class Worker:
+    """A process that does one unit after the other."""
+
+    def __init__(self, context: BaseContext, task: partial[Staged], root: Path, stop: Any) -> None:
+        """Start the process.
+
+        Args:
+            context: How it is started.
+            task: Does a unit.
+            root: What the paths of the sources are relative to.
+            stop: Shared; 1 when what is under way shall be given up.
+        """
+        self._at = context.Value("q", NOT_STARTED, lock=False)
+        self._connection, theirs = context.Pipe()
+        # Ctrl-C reaches every process of a terminal, but only the parent decides what it means.
+        with deaf():
+            self._process = context.Process(  # type: ignore[attr-defined] # typeshed's BaseContext has none
+                target=_work, args=(theirs, task, root, self._at, stop), daemon=True
+            )
+            self._process.start()
+        # With the last of the other ends closed, its death is the end of what can be received.
+        theirs.close()
+
+    @property
+    def started(self) -> bool:
+        """Whether the process ever came so far as to wait for work."""
+        return bool(self._at.value != NOT_STARTED)
+
+    @property
+    def done(self) -> int:
+        """Cases done of the unit under way; negative where none is."""
+        return int(self._at.value)
+
+    def do(self, attempt: Attempt) -> Staged:
+        """Have a unit done; waits for it.
+
+        Raises:
+            WorkerGoneError: The process died.
+            Exception: What doing it raised.
+        """
+        try:
+            self._connection.send(attempt)
+            answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerGoneError from error
+        if isinstance(answer, BaseException):
+            raise answer
+        staged: Staged = answer
+        return staged
+
+    def end(self) -> None:
+        """Let the process end, and wait until it has."""
+        self._connection.close()
+        self._process.join()
+
+
+def _work(connection: Connection, task: partial[Staged], root: Path, at: Any, stop: Any) -> None:
+    threading.Thread(target=_die_with_the_parent, daemon=True).start()
+    at.value = IDLE
+    with contextlib.suppress(EOFError, OSError):  # the parent has ended, or wants this to end
+        while True:
+            attempt: Attempt = connection.recv()
+            at.value = 0
+            answer = _answer(task, attempt, root, at, stop)
+            at.value = IDLE
+            connection.send(answer)
+
+
+def _die_with_the_parent() -> None:
+    """End a worker whose parent was killed: it may be in the middle of a large unit."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _answer(
+    task: Callable[..., Staged], attempt: Attempt, root: Path, at: Any, stop: Any
+) -> Staged | Exception:
+    def advance() -> None:
+        at.value += 1
+        if stop.value:
+            raise StoppedError
+
+    try:
+        return task(attempt.unit, without=blamed(attempt, root), advance=advance)
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        error.add_note(f"in a worker process:\n{traceback.format_exc()}")
+        return error
