@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import socket
+import time
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOLDER = "holder.json"
+UNNAMED = "a process that has not said its name yet"
+NAMING_SECONDS = 2.0
+POLL_SECONDS = 0.01
 
 
 @contextlib.contextmanager
@@ -31,24 +36,20 @@ def hold(target: Path) -> Iterator[None]:
     """
     make_folder(target)
     lock = FileLock(target / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LockedError(
-            f"{target}: another build holds it: {_holder(target)}; wait for it or stop it, then "
-            "run the same command again"
-        ) from None
+    patience = time.monotonic() + NAMING_SECONDS
+    while not _taken(lock):
+        # One without a name has only just come, or is about to go: it is worth a moment.
+        holder = _holder(target)
+        late = time.monotonic() > patience
+        if late or (holder is not None and holder.lives):
+            raise LockedError(
+                f"{target}: another build holds it: {holder or UNNAMED}; wait for it or stop it, "
+                "then run the same command again"
+            )
+        time.sleep(POLL_SECONDS)
     try:
         (target / WORK).mkdir(exist_ok=True)
-        _holder_path(target).write_text(
-            json.dumps(
-                {
-                    "pid": os.getpid(),
-                    "host": socket.gethostname(),
-                    "since": datetime.now(UTC).isoformat(timespec="seconds"),
-                }
-            )
-        )
+        _say_name(target)
         yield
     finally:
         lock.release()
@@ -62,12 +63,52 @@ def begun(target: Path) -> bool:
     return _holder_path(target).is_file()
 
 
-def _holder(target: Path) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Holder:
+    pid: int
+    host: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}"
+
+    @property
+    def lives(self) -> bool:
+        """Whether it may be at work; a name outlives a build that was killed."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return True
+        return True
+
+
+def _taken(lock: FileLock) -> bool:
     try:
-        value = json.loads(_holder_path(target).read_bytes())
-        return f"process {value['pid']} on {value['host']} since {value['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "a process that has not said its name yet"
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
+def _say_name(target: Path) -> None:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    holder = _Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
+    path = _holder_path(target)
+    # Renamed into place, so that nobody reads half a name.
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(holder)))
+    partial.replace(path)
+
+
+def _holder(target: Path) -> _Holder | None:
+    try:
+        return _Holder(**json.loads(_holder_path(target).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _holder_path(target: Path) -> Path:

@@ -32,7 +32,7 @@ def open_target(target: Path) -> Cache | None:
     """Return the committed cache at the target, None where there is none yet.
 
     Raises:
-        NotACacheError: Something else is there.
+        NotACacheError: Something else is there, or what is there cannot be read.
         CacheError: A cache is there but its manifest cannot be read.
     """
     try:
@@ -40,7 +40,9 @@ def open_target(target: Path) -> Cache | None:
     except UncommittedError:
         if begun(target):
             return None
-    except NotACacheError:
+    except NotACacheError as error:
+        if not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise  # it is there and the file system refused, which says nothing of what it is
         if not target.exists():
             return None
     ours = {LOCK, WORK}

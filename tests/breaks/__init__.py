@@ -1,9 +1,57 @@
-"""Ways to break niicache on purpose, each in a module with ``once(seed, folder)``."""
+"""Ways to break niicache on purpose, and how often each is done.
+
+A break is a module with ``once(seed: int, folder: Path) -> None``: it breaks something in an empty
+folder, in a way that the seed decides, and raises AssertionError when a promise did not hold. To
+add one, write the module and give it a line in :data:`BREAKS`.
+"""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What the tests of the builder share is of use here too.
 sys.path.insert(0, str(Path(__file__).parents[1] / "builder"))
+
+
+class CannotBreakError(Exception):
+    """This machine lacks what the break needs; says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A break and its figures.
+
+    Attributes:
+        module: Name of the module in this package.
+        tests: Seeds that every run of the tests goes through; none where other tests do.
+        soak: How many seeds ``scripts/soak`` goes through, from 0 on.
+    """
+
+    module: str
+    tests: range
+    soak: int
+
+    @property
+    def once(self) -> Callable[[int, Path], None]:
+        """What does it, for a seed, in an empty folder."""
+        found: Callable[[int, Path], None] = import_module(f"breaks.{self.module}").once
+        return found
+
+
+BREAKS = {
+    "killed-build": Break("killed_build", tests=range(10), soak=400),  # 5 kills each
+    "power-loss": Break("power_loss", tests=range(5), soak=200),
+    "failing-call": Break("failing_call", tests=range(0, 1400, 20), soak=1400),  # every call
+    "small-disk": Break("small_disk", tests=range(10), soak=100),
+    "two-builds": Break("two_builds", tests=range(20), soak=500),
+    "dead-worker": Break("dead_worker", tests=range(5), soak=200),
+    "rebuilt-under-readers": Break("rebuilt_under_readers", tests=range(10), soak=500),
+    "mutated-file": Break("mutated_file", tests=range(0), soak=2000),  # 100 mutations each
+}

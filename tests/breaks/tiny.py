@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from breaks.warm import Done, run, scratch
 from building import copy, folders, live, voxels, write
 
+from breaks.warm import Done, run, scratch
 from niicache_builder import verify
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
 SHARDS_OF_2 = "import niicache_builder.arrays as arrays; arrays.SHARD_CASES = 2\n"
+ANY_ROOM = "import niicache_builder.machine as machine; machine.SPARE_BYTES = -(10**9)\n"
+"""Lets a build begin on any disk."""
+
 SHAPE = (5, 4, 3)
 
 
 @cache
 def old() -> Path:
-    """Return a source of two classes: six shards."""
-    return folders(scratch() / "old", {"a": 8, "b": 3}, shape=SHAPE)
+    """Return a source of one class, for metadata cost more than cases here: six shards."""
+    return folders(scratch() / "old", {"a": 11}, shape=SHAPE)
 
 
 @cache
 def new() -> Path:
-    """Return what the source becomes: a case changed, one came, a class went, another came."""
+    """Return what the source becomes: two cases changed, one went, two came."""
     source = copy(old(), scratch() / "new")
     write(source / "a" / "case001.nii.gz", voxels(99, SHAPE))
-    write(source / "a" / "new.nii.gz", voxels(98, SHAPE))
-    shutil.rmtree(source / "b")
-    write(source / "c" / "other.nii.gz", voxels(97, SHAPE))
+    write(source / "a" / "case009.nii.gz", voxels(98, SHAPE))
+    (source / "a" / "case005.nii.gz").unlink()
+    write(source / "a" / "new.nii.gz", voxels(97, SHAPE))
+    write(source / "a" / "other.nii.gz", voxels(96, SHAPE))
     return source
 
 
@@ -59,13 +64,13 @@ def words(source: Path, target: Path, *, workers: int = 0) -> list[str | Path]:
     return ["build", source, target, "--workers", str(workers), "--json"]
 
 
-def finish(source: Path, target: Path, *, workers: int = 0) -> dict[str, Any]:
+def finish(source: Path, target: Path, *, before: str = "") -> dict[str, Any]:
     """Build without a disturbance, and return what the build says of itself.
 
     Raises:
         AssertionError: It failed.
     """
-    done = run(*words(source, target, workers=workers), before=SHARDS_OF_2)
+    done = run(*words(source, target), before=SHARDS_OF_2 + before)
     assert done.code == 0, f"the next run ended with {done.code}: {done.err}"
     said: dict[str, Any] = json.loads(done.out)
     return said
@@ -133,7 +138,9 @@ def same_tree(target: Path, expected: Path) -> None:
         AssertionError: Names what differs.
     """
     one, other = live(target), live(expected)
-    differing = sorted(path for path in one.keys() | other.keys() if one.get(path) != other.get(path))
+    differing = sorted(
+        path for path in one.keys() | other.keys() if one.get(path) != other.get(path)
+    )
     assert not differing, f"not as an undisturbed build makes it: {differing}"
 
 

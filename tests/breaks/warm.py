@@ -91,6 +91,8 @@ def start(*words: str | Path, before: str = "", in_workers: str = "", **variable
     """
     name = scratch() / str(next(_numbers))
     out, err = name.with_suffix(".out"), name.with_suffix(".err")
+    for file in (out, err):
+        file.touch()
     pid = _ask(
         words=[*map(str, words)],
         out=str(out),
@@ -115,10 +117,22 @@ def scratch() -> Path:
 
 
 @cache
+def faults() -> Path | None:
+    """Return the library that makes calls fail, inert until asked; None without a C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        return None
+    library = scratch() / "faults.so"
+    code = Path(__file__).with_name("faults.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, code, "-ldl"], check=True)
+    return library
+
+
+@cache
 def _server() -> subprocess.Popen[str]:
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("server.py")],
-        env=environment(),
+        env={**environment(), "LD_PRELOAD": str(faults() or "")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

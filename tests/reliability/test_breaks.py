@@ -1,0 +1,22 @@
+"""What docs/reliability.md promises, after a few breaks of each kind; scripts/soak makes many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from breaks import BREAKS, CannotBreakError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [(name, seed) for name, one in BREAKS.items() for seed in one.tests],
+)
+def test_what_is_promised_holds(name: str, seed: int, tmp_path: Path) -> None:
+    try:
+        BREAKS[name].once(seed, tmp_path)
+    except CannotBreakError as error:
+        pytest.skip(str(error))
