@@ -84,7 +84,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(words)
     unknown = sorted(set(options.names) - set(BREAKS))
     if unknown:
-        parser.error(f"NAME: got {', '.join(unknown)}, expected any of {known}")
+        parser.error(f"NAME: got {', '.join(unknown)}, expected any of {', '.join(BREAKS)}")
     if options.seed < 0 or (options.times is not None and options.times < 1):
         parser.error("--seed is 0 or more, --times is 1 or more")
     if options.minutes is not None and not options.minutes > 0:

@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from niicache.errors import DiskError
 from niicache.files import retired
 from niicache.format.manifest import FileEntry, Manifest
 from niicache.format.names import RETIRED, ROOT, WORK
 from niicache.format.root import pack_root
 from niicache_builder.durable import (
+    NameMayGoError,
     make_folder,
     make_folders,
     sync_folder,
@@ -69,6 +71,7 @@ def commit(target: Path, contents: Contents, old: Manifest | None) -> bool:
 
     Raises:
         OSError: The file system refused; the old cache is still in force.
+        DiskError: It refused at the very end; the new cache is in force, but may be lost.
     """
     root = pack_root(contents.document, contents.manifest)
     before = {} if old is None else dict(old.files)
@@ -81,6 +84,8 @@ def commit(target: Path, contents: Contents, old: Manifest | None) -> bool:
     earlier = placed(target)
     gone = [path for path in sorted({*before, *earlier} - files.keys()) if _is_there(target / path)]
     if not (fresh or gone or contents.staged) and _reads(target / ROOT) == root:
+        if earlier:
+            sync_folder(target)  # whoever put it there may not have come so far
         return False
     work = target / WORK
     make_folder(work)
@@ -99,8 +104,19 @@ def commit(target: Path, contents: Contents, old: Manifest | None) -> bool:
         staged.replace(target / path)
     sync_folders((target / path).parent for path in contents.staged)
     write_files({target / path: data for path, data in fresh.items()}, via=work)
-    write_file(target / ROOT, root, via=work)
+    _put_in_force(target, root)
     return True
+
+
+def _put_in_force(target: Path, root: bytes) -> None:
+    try:
+        write_file(target / ROOT, root, via=target / WORK)
+    except NameMayGoError as error:
+        raise DiskError(
+            f"{target}: the new cache is in force, but the file system refused to make that last: "
+            f"{error.strerror or error}; a loss of power may bring the old one back. Mend it and "
+            "run the same command again"
+        ) from error
 
 
 def placed(target: Path) -> frozenset[str]:

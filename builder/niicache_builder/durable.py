@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 SYNCS_AT_ONCE = 8
 
 
+class NameMayGoError(OSError):
+    """A file has its name, but the file system refused to make that last."""
+
+
 def partial_name(path: Path) -> Path:
     """Return a name beside a file that no other process writes to.
 
@@ -32,11 +36,18 @@ def write_file(path: Path, data: bytes, *, via: Path | None = None) -> None:
         path: The file.
         data: Its content.
         via: Folder for the temporary name, on the same file system; beside ``path`` if None.
+
+    Raises:
+        NameMayGoError: It was refused when all but the last was done.
+        OSError: It was refused before that.
     """
     partial = partial_name((path.parent if via is None else via) / path.name)
     _write(partial, data)
     partial.replace(path)
-    sync_folder(path.parent)
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise NameMayGoError(error.errno, error.strerror, str(path.parent)) from error
 
 
 def settle(partial: Path, path: Path) -> None:
