@@ -45,7 +45,8 @@ class Attempt:
     @property
     def killers(self) -> tuple[int, ...]:
         """Slots whose cases are not to be tried any more."""
-        return tuple(sorted(slot for slot, count in self.deaths.items() if count >= TRIES))
+        blamed = (slot for slot, count in self.deaths.items() if count >= TRIES)
+        return tuple(sorted(slot for slot in blamed if slot != BETWEEN))
 
 
 def after_death(attempt: Attempt, done: int) -> Attempt:

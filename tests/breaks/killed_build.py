@@ -16,7 +16,7 @@ from breaks.warm import Done, scratch, start
 from niicache_builder.record import load_result
 
 KILLS = 5
-WORKERS = (2, 0)
+WORKERS = (0, 2)
 ID_DIGITS = 64
 
 

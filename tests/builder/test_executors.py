@@ -6,7 +6,6 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-import pytest
 from building import build0, folders, run, tree
 from helpers import run_python
 
@@ -20,6 +19,8 @@ from niicache_builder.work import do_unit, result_path, seal, staged_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
+
+    import pytest
 
     from niicache_builder.attempt import Attempt
     from niicache_builder.plan import Plan

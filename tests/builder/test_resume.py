@@ -327,6 +327,67 @@ def _stop(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("two_a_shard")
+@pytest.mark.parametrize("torn", ["", "image", "json"])
+def test_what_was_written_and_not_durable_yet_is_done_again_only_where_it_is_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: str
+) -> None:
+    """A build that is killed between the two leaves shards and record under temporary names."""
+    source = folders(tmp_path / "s", {"a": 4})
+    build0(source, tmp_path / "expected", **SHAPE)
+    with monkeypatch.context() as patch:
+        patch.setattr("niicache_builder.executors.seal", _stop)
+        with pytest.raises(InterruptedBuildError):
+            build0(source, tmp_path / "c", **SHAPE)
+    if torn:
+        (file,) = (tmp_path / "c" / ".build").glob(f"*.{torn}.*.partial")
+        data = file.read_bytes()
+        file.write_bytes(bytes(len(data)) if torn == "image" else data[:-1])
+    built = build0(source, tmp_path / "c", **SHAPE)
+    assert (built.resumed, built.written) == ((0, 2) if torn else (1, 1))
+    assert tree(tmp_path / "c") == tree(tmp_path / "expected")
+
+
+def test_a_commit_whose_name_may_not_last_says_so_and_the_next_build_makes_it_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = folders(tmp_path / "s", {"a": 2}), tmp_path / "c"
+    synced: list[Path] = []
+
+    def sync(path: Path) -> None:
+        synced.append(path)
+        if path == target and (target / "zarr.json").exists() and len(synced) < refusing:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("niicache_builder.durable.sync_folder", sync)
+    monkeypatch.setattr("niicache_builder.commit.sync_folder", sync)
+    refusing = 10**9
+    with pytest.raises(DiskError, match=r"is in force, but .* Input/output error; a loss of power"):
+        build0(source, target)
+    assert verify(target).problems == ()
+    refusing = 0
+    synced.clear()
+    assert not build0(source, target).changed
+    assert target in synced
+
+
+def test_a_target_that_cannot_be_read_is_not_called_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = folders(tmp_path / "s", {"a": 2}), tmp_path / "c"
+    build0(source, target)
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path == target / "zarr.json":
+            raise OSError(24, "Too many open files")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(NotACacheError, match=r"c: cannot be read: Too many open files"):
+        build0(source, target)
+
+
 def test_a_record_that_is_damaged_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
