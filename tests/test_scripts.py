@@ -285,7 +285,7 @@ def test_the_gallery_has_a_tile_for_every_transform(tmp_path):
         assert tile[TITLE:].std() > 20
 
 
-@pytest.mark.parametrize("script", ["test", "demo", "bench", "wheel", "gallery"])
+@pytest.mark.parametrize("script", ["test", "demo", "bench", "wheel", "gallery", "soak"])
 def test_scripts_refuse_an_old_python_by_name(script, tmp_path):
     old = tmp_path / "old-python"
     code = "import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])"
