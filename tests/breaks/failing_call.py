@@ -29,7 +29,7 @@ def once(seed: int, folder: Path) -> None:
             or the next run did not finish.
     """
     if faults() is None:
-        raise CannotBreakError("no C compiler to make calls fail with")
+        raise CannotBreakError("no C compiler, or not Linux: no library can make calls fail")
     rng = np.random.default_rng(seed)
     task, number = _call(seed)
     error, lasting = ERRORS[int(rng.integers(len(ERRORS)))], bool(rng.integers(2))
