@@ -25,7 +25,7 @@ from niicache_builder.plan import Plan, skipped_case
 from niicache_builder.previous import refreshed
 from niicache_builder.record import CaseRecord, UnitResult, unit_key
 from niicache_builder.report.skipped import skipped_csv
-from niicache_builder.spots import spots_of
+from niicache_builder.spots import count_spots, spots_of
 from niicache_builder.statistics import MAX_LABEL_VALUES
 from niicache_builder.work import layouts_of, staged_path
 
@@ -107,7 +107,7 @@ def assemble(
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         recipe=recipe,
-        classes=tuple(_entry(one) for one in classes),
+        classes=tuple(_entry(one, values, recipe) for one in classes),
         label_values=values,
         shards={f"{u.class_name}/{u.index}": r.key for one in classes for u, r in one.units},
         files=dict(sorted(files.items())),
@@ -217,9 +217,13 @@ def _final(record: CaseRecord, values: tuple[float, ...]) -> CaseFacts:
     return replace(record.facts, label_count=tuple(counts.get(value, 0) for value in values))
 
 
-def _entry(one: _Class) -> ClassEntry:
-    cases = sum(record is not None for record in one.records)
-    return ClassEntry(name=one.name, cases=cases, slots=len(one.records))
+def _entry(one: _Class, values: tuple[float, ...], recipe: Recipe) -> ClassEntry:
+    held = [record for record in one.records if record is not None]
+    spots = None
+    if recipe.spots is not None:
+        grid = recipe.image.shape[:-1]
+        spots = sum(count_spots(record.spots, values, grid) for record in held)
+    return ClassEntry(name=one.name, cases=len(held), slots=len(one.records), spots=spots)
 
 
 def _label_values(classes: Iterable[_Class]) -> tuple[float, ...]:

@@ -77,6 +77,11 @@ def spot_arrays(
     return ends.reshape(len(cases), len(values)), np.frombuffer(b"".join(parts), dtype)
 
 
+def count_spots(spots: Mapping[float, bytes], values: Sequence[float], grid: Shape) -> int:
+    """Return how many spots of a case are stored: those of the manifest's label values."""
+    return sum(len(spots.get(value, b"")) for value in values) // spot_dtype(grid).itemsize
+
+
 def spots_of(
     starts: np.ndarray, voxels: np.ndarray, values: Sequence[float]
 ) -> Mapping[float, bytes]:

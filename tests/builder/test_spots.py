@@ -92,8 +92,9 @@ def test_a_cache_tells_where_its_foreground_lies(patch_source, tmp_path):
     cache = open_cache(tmp_path / "cache")
     assert cache.manifest.recipe.spots == RULE
     assert cache.manifest.recipe.patch == (12, 12, 12)
-    for view in cache:
+    for view, entry in zip(cache, cache.manifest.classes, strict=True):
         starts, voxels = view.spots()
+        assert entry.spots == len(voxels)
         for row, name in enumerate(view.slot_names):
             mask = view[name].label.ravel()
             for at, value in enumerate(cache.manifest.label_values):

@@ -103,20 +103,31 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as a JSON object; members that came later only where they are given."""
-        value = asdict(self)
-        return {k: v for k, v in value.items() if v is not None or k not in _LATER}
+        return _without_later(asdict(self))
 
 
 _LATER = frozenset({"patch", "spots"})
 
 
+def _without_later(value: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in value.items() if v is not None or k not in _LATER}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassEntry:
-    """One class: its name, its cases, and its slots (cases and vacancies, the array's length)."""
+    """One class.
+
+    Attributes:
+        name: Its name.
+        cases: How many it has.
+        slots: Cases and vacancies, the array's length.
+        spots: Coordinates of the foreground that are kept, None where none are to be.
+    """
 
     name: str
     cases: int
     slots: int
+    spots: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +177,9 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as a JSON object."""
-        return {**asdict(self), "recipe": self.recipe.to_json()}
+        value = asdict(self)
+        classes = [_without_later(entry) for entry in value["classes"]]
+        return {**value, "recipe": self.recipe.to_json(), "classes": classes}
 
 
 def from_json(value: Mapping[str, Any]) -> Manifest:
