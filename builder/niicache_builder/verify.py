@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from niicache.cache import Cache, open_cache
-from niicache.errors import FormatError, Problem
-from niicache.files import retired
-from niicache.format.names import LOCK, RETIRED, ROOT, WORK
-from niicache_builder.commit import placed
-from niicache_builder.options import default_workers
+from niicache.cache import open_cache
+from niicache.errors import FormatError, OptionError, Problem
+from niicache.format.names import RETIRED, ROOT, WORK
+from niicache_builder.damage import UNREAD, hint_for
+from niicache_builder.examine import Examination, examine
+from niicache_builder.file_damage import file_damage, origin, suspects_of
 from niicache_builder.progress import Progress, Silent
-from niicache_builder.shard_damage import hint_for, shard_damage, shard_names
+from niicache_builder.shard_damage import ShardDamage, ShardName, shard_names
+from niicache_builder.subset import part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from niicache.cache import Cache
+    from niicache_builder.damage import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +29,30 @@ class Verification:
 
     Attributes:
         quick: Whether the voxels were left unread.
+        subset: Which part of the shards was read, (1, 1) for all of them.
         files: Files that the manifest names.
-        nbytes: Bytes that were read.
-        problems: Everything that is wrong; empty means whole.
+        nbytes: Bytes of the cache that were read.
+        problems: Everything that is wrong with the cache; empty means whole, as far as it was read.
+        stale: Where the sources are not those that the cache was made of; empty if not asked for.
         notes: What is no damage but worth a line.
     """
 
     quick: bool
+    subset: tuple[int, int] = (1, 1)
     files: int
     nbytes: int
     problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
+    stale: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def verify(
-    path: str | Path, *, quick: bool = False, progress: Progress | None = None
+    path: str | Path,
+    *,
+    quick: bool = False,
+    subset: tuple[int, int] = (1, 1),
+    source: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Check every file of a cache against its manifest.
 
@@ -51,101 +60,103 @@ def verify(
         path: Folder of the cache.
         quick: Look at structure, presence, sizes and the digests of small files only, and leave
             the voxels unread.
+        subset: ``(k, n)`` reads the voxels of the k-th of n parts of the shards, k from 1.
+        source: What the cache was built from: also say which cases have other sources now.
         progress: Told of the bytes read.
 
     Raises:
         NotACacheError: There is no cache there.
         UncommittedError: A build was begun there and not finished.
+        OptionError: There is no such part, or it goes with ``quick``.
+        SourceError: The source is not one.
     """
+    _check(quick=quick, subset=subset)
+    progress = progress or Silent()
     try:
         cache = open_cache(path)
     except FormatError as error:
         problem = _manifest_problem(Path(path) / ROOT, error)
-        return Verification(quick=quick, files=0, nbytes=0, problems=(problem,), notes=())
+        return Verification(quick=quick, subset=subset, files=0, nbytes=0, problems=(problem,))
     shards = shard_names(cache)
-    files = cache.manifest.files
-    wrong = _misplaced(cache)
-    to_read = [name for name in files if name not in wrong and not (quick and name in shards)]
-    for name, digest in _digests(cache, to_read, progress or Silent()):
-        if digest != files[name].sha256:
-            wrong[name] = ("damaged", f"sha256 {digest:.16}", f"sha256 {files[name].sha256:.16}")
-    problems: list[Problem] = []
-    kept = 0
-    for name, (code, got, expected) in wrong.items():
-        if name in files and _intact(retired(cache.path, files[name]), files[name].sha256):
-            kept += 1
-        elif name in shards:
-            problems += shard_damage(cache, shards[name], code, got, expected, deep=not quick)
-        else:
-            owner = name.split("/")[0]
-            class_name = owner if owner in cache.classes else ""
-            where = str(cache.path / name)
-            problems.append(_problem(code, where, got, expected, class_name=class_name))
+    unread = {n for n, shard in shards.items() if quick or not part(shard, subset)}
+    found = examine(cache, unread, progress)
+    stale: tuple[Problem, ...] = ()
+    if source is not None:
+        from niicache_builder.stale import stale_cases  # brings along all that reads sources
+
+        stale = stale_cases(cache, Path(source), progress)
     return Verification(
         quick=quick,
-        files=len(files) + 1,
-        nbytes=sum(files[name].size for name in to_read),
-        problems=tuple(problems),
-        notes=_notes(cache, kept),
+        subset=subset,
+        files=len(cache.manifest.files) + 1,
+        nbytes=found.nbytes,
+        problems=tuple(problems_of(cache, found, deep=not quick)),
+        stale=stale,
+        notes=_notes(cache, len(found.kept)),
     )
 
 
-def _misplaced(cache: Cache) -> dict[str, tuple[str, str, str]]:
-    """Return path to (code, got, expected) of what the folders alone show to be wrong."""
-    there = dict(_tree(cache.path))
-    wrong: dict[str, tuple[str, str, str]] = {}
-    root = there.pop(ROOT, None)
-    if root is not None and stat.S_ISLNK(root.st_mode):
-        wrong[ROOT] = ("link", "a symbolic link", "a file of the cache's own")
-    for name, entry in cache.manifest.files.items():
-        info = there.pop(name, None)
-        if info is None:
-            wrong[name] = ("missing", "no file", f"{entry.size:,} bytes")
-        elif stat.S_ISLNK(info.st_mode):
-            wrong[name] = ("link", "a symbolic link", "a file of the cache's own")
-        elif not stat.S_ISREG(info.st_mode):
-            wrong[name] = ("not-a-file", "something that is no file", f"{entry.size:,} bytes")
-        elif info.st_size != entry.size:
-            wrong[name] = ("resized", f"{info.st_size:,} bytes", f"{entry.size:,} bytes")
-    waiting = placed(cache.path)
-    for name in there.keys() - waiting:
-        info = there[name]
-        wrong[name] = ("unexpected", f"{info.st_size:,} bytes", "no such file in this cache")
-    return wrong
+def _check(*, quick: bool, subset: tuple[int, int]) -> None:
+    number, parts = subset
+    if not 1 <= number <= parts:
+        raise OptionError(f"subset: got {number}/{parts}, expected k/n with k from 1 to n")
+    if quick and parts > 1:
+        raise OptionError("subset: got one beside quick, which reads no voxels; give one of both")
 
 
-def _tree(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield every file, and every link, below the cache, but for what builds leave to builds."""
-    for folder, folders, names in os.walk(root):
-        here = Path(folder)
-        if here == root:
-            folders[:] = [name for name in folders if name not in {WORK, RETIRED}]
-            names[:] = [name for name in names if name != LOCK]
-        links = [name for name in folders if (here / name).is_symlink()]
-        for name in (*names, *links):
-            yield (here / name).relative_to(root).as_posix(), (here / name).lstat()
+def problems_of(cache: Cache, found: Examination, *, deep: bool) -> Iterator[Problem]:
+    """Yield what is wrong as problems, each with its class and cases.
+
+    Args:
+        cache: The cache.
+        found: What is wrong with it.
+        deep: Read the shards that are, to tell which chunks are concerned and how.
+    """
+    shards = shard_names(cache)
+    inside = ShardDamage(cache)
+    for name, first in found.wrong.items():
+        shard = shards.get(name)
+        finding = first
+        if name in cache.manifest.files and (deep or shard is None):
+            finding = _looked_into(cache, name, first)
+        elif deep and first.kind == "unexpected":
+            finding = _traced(cache, name, first, found)
+        owner = name.split("/")[0]
+        class_name = owner if owner in cache.classes else ""
+        for one, cases in _told(inside, shard, finding, deep=deep):
+            yield Problem(
+                code=one.kind,
+                path=str(cache.path / name),
+                got=one.got,
+                expected=one.expected,
+                hint=hint_for(one.kind),
+                class_name=class_name,
+                case=cases,
+            )
 
 
-def _digests(cache: Cache, names: list[str], progress: Progress) -> Iterator[tuple[str, str]]:
-    progress.begin("verify", sum(cache.manifest.files[name].size for name in names), "bytes")
-    with ThreadPoolExecutor(default_workers(), thread_name_prefix="niicache-verify") as pool:
-        digests = pool.map(_digest, (cache.path / name for name in names))
-        for name, digest in zip(names, digests, strict=True):
-            progress.advance(cache.manifest.files[name].size)
-            yield name, digest
-    progress.end()
+def _told(
+    inside: ShardDamage, shard: ShardName | None, finding: Finding, *, deep: bool
+) -> list[tuple[Finding, str]]:
+    if shard is None:
+        return [(finding, "")]
+    if deep and finding.kind in {"damaged", "truncated", "extended", "replayed"}:
+        return inside.look(shard, finding)
+    return [(finding, inside.cases(shard))]
 
 
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return f"none: {error.strerror}"
+def _looked_into(cache: Cache, name: str, finding: Finding) -> Finding:
+    if finding.kind in UNREAD:
+        return finding
+    entry = cache.manifest.files[name]
+    return file_damage(cache.path / name, entry, finding, suspects_of(cache))
 
 
-def _intact(path: Path, sha256: str) -> bool:
-    return path.is_file() and _digest(path) == sha256
+def _traced(cache: Cache, name: str, finding: Finding, found: Examination) -> Finding:
+    """Say of a file that should not be there whether it is one that is missing elsewhere."""
+    missing = frozenset(path for path, one in found.wrong.items() if one.kind == "missing")
+    of = origin(cache.path / name, cache, missing)
+    return replace(finding, got=f"{finding.got}, those of {of}") if of else finding
 
 
 def _notes(cache: Cache, kept: int) -> tuple[str, ...]:
@@ -171,10 +182,4 @@ def _manifest_problem(path: Path, error: FormatError) -> Problem:
         got=inner.reason,
         expected="the manifest of a cache",
         hint=inner.hint,
-    )
-
-
-def _problem(code: str, path: str, got: str, expected: str, *, class_name: str = "") -> Problem:
-    return Problem(
-        code=code, path=path, got=got, expected=expected, hint=hint_for(code), class_name=class_name
     )

@@ -27,3 +27,20 @@ def sizes(
             option,
         )
     return tuple(map(int, parts))
+
+
+def subset(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int]:
+    """Return ``3/10`` as (3, 10), and (1, 1) for nothing; a click callback.
+
+    Raises:
+        click.BadParameter: The text is something else.
+    """
+    if value is None:
+        return 1, 1
+    found = re.fullmatch(r"(\d+)/(\d+)", value)
+    numbers = (0, 0) if found is None else (int(found[1]), int(found[2]))
+    if not 1 <= numbers[0] <= numbers[1]:
+        raise click.BadParameter(
+            f"got {value!r}, expected k/n with k from 1 to n, such as 1/10", context, option
+        )
+    return numbers

@@ -8,6 +8,9 @@ from niicache.errors import listing
 from niicache_builder.report.units import in_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from niicache.errors import Problem
     from niicache_builder.verify import Verification
 
 SCHEMA = "niicache.verify/1"
@@ -18,9 +21,19 @@ def verification_text(found: Verification, path: str) -> str:
     lines = [f"note: {note}" for note in found.notes]
     read = f"{found.files:,} files, {in_bytes(found.nbytes)} read"
     if found.problems:
-        return "\n".join([*lines, f"{path}: DAMAGED ({read})", _detailed(found)])
-    voxels = "; voxels were not read (--quick)" if found.quick else ""
-    return "\n".join([*lines, f"{path}: whole ({read}{voxels})"])
+        lines += [f"{path}: DAMAGED ({read})", detailed(found.problems)]
+    else:
+        lines.append(f"{path}: whole ({read}{_unread(found)})")
+    if found.stale:
+        lines += ["the sources are not those that it was made of", detailed(found.stale)]
+    return "\n".join(lines)
+
+
+def _unread(found: Verification) -> str:
+    if found.quick:
+        return "; voxels were not read (--quick)"
+    number, parts = found.subset
+    return f"; part {number} of {parts} of the voxels" if parts > 1 else ""
 
 
 def verification_json(found: Verification, path: str) -> dict[str, Any]:
@@ -30,17 +43,20 @@ def verification_json(found: Verification, path: str) -> dict[str, Any]:
         "path": path,
         "whole": not found.problems,
         "quick": found.quick,
+        "subset": list(found.subset),
         "files": found.files,
         "bytes_read": found.nbytes,
         "problems": [problem.to_json() for problem in found.problems],
+        "stale": [problem.to_json() for problem in found.stale],
         "notes": list(found.notes),
     }
 
 
-def _detailed(found: Verification) -> str:
-    lines = listing(found.problems).splitlines()
-    where = [f"    class {p.class_name}, cases {p.case}" if p.case else "" for p in found.problems]
-    detailed = [lines[0]]
+def detailed(problems: Sequence[Problem]) -> str:
+    """Return one line a problem, and one that names its cases."""
+    lines = listing(problems).splitlines()
+    where = [f"    class {p.class_name}, cases {p.case}" if p.case else "" for p in problems]
+    told = [lines[0]]
     for line, cases in zip(lines[1:], where, strict=True):
-        detailed += [line, cases] if cases else [line]
-    return "\n".join(detailed)
+        told += [line, cases] if cases else [line]
+    return "\n".join(told)
