@@ -1,8 +1,9 @@
-"""The offline half of niicache: build, verify and describe caches.
+"""The offline half of niicache: build, verify, repair and describe caches.
 
     build, BuildOptions, Built   sources -> cache
     plan_build, Plan             what a build would do, writing nothing
     verify, Verification         is the cache whole
+    repair, Repaired             write again what is damaged
     stats, Stats                 what is in it
     restore                      a prediction on the grid of its source
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from niicache_builder.options import BuildOptions
     from niicache_builder.plan import Plan
     from niicache_builder.restore import restore
+    from niicache_builder.repair import Repaired, repair
     from niicache_builder.stats import Stats, stats
     from niicache_builder.verify import Verification, verify
 
@@ -28,11 +30,13 @@ __all__ = [
     "BuildOptions",
     "Built",
     "Plan",
+    "Repaired",
     "Stats",
     "Verification",
     "build",
     "plan_build",
     "restore",
+    "repair",
     "stats",
     "verify",
 ]
@@ -41,11 +45,13 @@ _HOMES = {
     "BuildOptions": "options",
     "Built": "build",
     "Plan": "plan",
+    "Repaired": "repair",
     "Stats": "stats",
     "Verification": "verify",
     "build": "build",
     "plan_build": "build",
     "restore": "restore",
+    "repair": "repair",
     "stats": "stats",
     "verify": "verify",
 }

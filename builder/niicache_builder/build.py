@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from niicache.errors import (
-    DiskError,
-    InterruptedBuildError,
-    SourceError,
-)
-from niicache.format.names import WORK
 from niicache_builder.assemble import assemble
-from niicache_builder.commit import clean_up, clean_up_failed, commit
-from niicache_builder.durable import make_folder
-from niicache_builder.executors import run_units
+from niicache_builder.commit import clean_up, commit
+from niicache_builder.execute import execute, said_by
 from niicache_builder.lock import hold
 from niicache_builder.machine import check_disk, check_memory
 from niicache_builder.options import BuildOptions, default_workers
@@ -29,17 +21,15 @@ from niicache_builder.previous import (
 )
 from niicache_builder.progress import Progress, Silent
 from niicache_builder.report.warned import warning_lines
-from niicache_builder.resume import adopt, finished
 from niicache_builder.scan import Scan, scan_source
 from niicache_builder.workers import ready_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable
 
     from niicache.cache import Cache
     from niicache.errors import Problem
     from niicache.format.manifest import Manifest
-    from niicache_builder.record import UnitResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +107,7 @@ def build(
     progress = progress or Silent()
     target = Path(target).expanduser()
     workers = default_workers() if options.workers is None else options.workers
-    with _said_by(target):
+    with said_by(target):
         if workers:
             ready_workers()
         # Everything that can be refused is refused before the target is touched.
@@ -133,7 +123,7 @@ def build(
                 # Another build came in between: it may have seen a newer source than this one.
                 found = scan_source(source, target, options, progress)
                 plan = _plan(found, options, old)
-            results, resumed = _execute(
+            results, resumed = execute(
                 plan, target, workers, skip=options.on_error == "skip", progress=progress
             )
             contents, doubtful = assemble(plan, target, results, old)
@@ -168,62 +158,3 @@ def _plan(found: Scan, options: BuildOptions, old: Cache | None) -> Plan:
         plan = make_plan(found, options, previous=previous, unchanged=unchanged)
     check_memory(plan)
     return plan
-
-
-def _execute(
-    plan: Plan, target: Path, workers: int, *, skip: bool, progress: Progress
-) -> tuple[Mapping[str, UnitResult], int]:
-    """Return the result of every unit to do, and how many an earlier run had finished."""
-    work = target / WORK
-    results: dict[str, UnitResult] = {}
-    adopt(plan.todo, work)
-    for unit in plan.todo:
-        result = finished(unit, plan, target)
-        if result is not None and (skip or not result.failures):
-            results[unit.id] = result
-    resumed = len(results)
-    todo = [unit for unit in plan.todo if unit.id not in results]
-    if not todo:
-        return results, resumed
-    make_folder(work)
-    progress.begin("build", sum(unit.cases for unit in todo), "cases")
-    try:
-        for result in run_units(
-            todo,
-            plan.recipe,
-            plan.scan.layout.root,
-            work,
-            workers=workers,
-            skip=skip,
-            progress=progress,
-        ):
-            results[result.id] = result
-    except KeyboardInterrupt:
-        raise InterruptedBuildError(
-            f"stopped with {len(results)} of {len(plan.todo)} shards finished and nothing lost; "
-            "run the same command to go on"
-        ) from None
-    finally:
-        progress.end()
-    failures = [problem for result in results.values() for problem in result.failures]
-    if failures and not skip:
-        clean_up_failed(target)
-        raise SourceError(sorted(failures))
-    return results, resumed
-
-
-@contextlib.contextmanager
-def _said_by(target: Path) -> Iterator[None]:
-    """Say which cache an error of the file system befell, and how to go on after Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise InterruptedBuildError(
-            f"{target}: stopped, and nothing lost; run the same command to go on"
-        ) from None
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        raise DiskError(
-            f"{target}: the file system refused: {error.strerror or error}{where}; nothing was "
-            "committed, mend it and run the same command to go on"
-        ) from error

@@ -58,13 +58,20 @@ class Contents:
     staged: Mapping[str, Path]
 
 
-def commit(target: Path, contents: Contents, old: Manifest | None) -> bool:
+def commit(
+    target: Path,
+    contents: Contents,
+    old: Manifest | None,
+    *,
+    damaged: frozenset[str] = frozenset(),
+) -> bool:
     """Put a cache in force.
 
     Args:
         target: Folder of the cache.
         contents: What it shall be.
         old: Manifest of the cache that is in force, None for the first build.
+        damaged: Paths of its files that are known to be damaged, and not worth keeping.
 
     Returns:
         Whether anything had to be written.
@@ -94,7 +101,8 @@ def commit(target: Path, contents: Contents, old: Manifest | None) -> bool:
     write_file(work / PLACED, json.dumps(sorted({*earlier, *files})).encode())
     # A damaged copy would be in the way of a sound one.
     sound = [path for path in fresh if path in before and _in_place(target / path, before[path])]
-    _keep_for_readers(target, [*contents.staged, *sound, *gone], before)
+    kept = [path for path in (*contents.staged, *sound, *gone) if path not in damaged]
+    _keep_for_readers(target, kept, before)
     # What goes makes room first: a shard of a plane lies where one of a volume needs a folder.
     for path in gone:
         (target / path).unlink(missing_ok=True)
@@ -150,8 +158,9 @@ def _in_place(path: Path, entry: FileEntry) -> bool:
 
 
 def _reads(path: Path) -> bytes | None:
+    """Return the bytes of a file, None where a cache may have none, as through a link."""
     try:
-        return path.read_bytes()
+        return None if path.is_symlink() else path.read_bytes()
     except OSError:
         return None
 

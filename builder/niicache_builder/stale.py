@@ -25,21 +25,21 @@ TOUCH = f"touch the file, because a build goes by size and time, and {BUILD}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
+class Held:
     """A case as the cache holds it.
 
     Attributes:
         class_name: The class.
         name: The case.
-        image: sha256 of its image.
-        label: sha256 of its label, or "".
+        image: sha256 of its image, None where it is not known.
+        label: sha256 of its label, None where it is not known, "" where it has none.
         paths: Where both were.
     """
 
     class_name: str
     name: str
-    image: str
-    label: str
+    image: str | None
+    label: str | None
     paths: tuple[str, str]
 
 
@@ -65,7 +65,7 @@ def stale_cases(cache: Cache, source: Path, progress: Progress) -> tuple[Problem
     progress.begin("sources", len(held), "cases")
     with ThreadPoolExecutor(default_workers(), thread_name_prefix="niicache-sources") as pool:
         tasks = [
-            pool.submit(_compared, one, there.get((one.class_name, one.name)), layout.root)
+            pool.submit(compared, one, there.get((one.class_name, one.name)), layout.root)
             for one in held
         ]
         for task in tasks:
@@ -75,7 +75,7 @@ def stale_cases(cache: Cache, source: Path, progress: Progress) -> tuple[Problem
     return tuple(sorted(problems))
 
 
-def _held(cache: Cache) -> tuple[list[_Held], set[str]]:
+def _held(cache: Cache) -> tuple[list[Held], set[str]]:
     """Return every case, and the classes whose cases cannot be told."""
     held, unknown = [], set()
     for view in cache:
@@ -86,16 +86,23 @@ def _held(cache: Cache) -> tuple[list[_Held], set[str]]:
             unknown.add(view.name)
             continue
         held += [
-            _Held(class_name=view.name, name=name, image=image, label=label, paths=tuple(paths))
+            Held(class_name=view.name, name=name, image=image, label=label, paths=tuple(paths))
             for name, image, label, *paths in rows
         ]
     return held, unknown
 
 
-def _compared(held: _Held, files: CaseFiles | None, root: Path) -> list[Problem]:
+def compared(held: Held, files: CaseFiles | None, root: Path) -> list[Problem]:
+    """Return how the sources of a case differ from those that the cache holds it of.
+
+    Args:
+        held: The case.
+        files: Where its sources are now, None where nobody lists them.
+        root: What their paths are relative to.
+    """
     image, label = (None, None) if files is None else (files.image, files.label)
     pairs = [(image, held.image, held.paths[0])]
-    if held.label:
+    if held.label != "":
         pairs.append((label, held.label, held.paths[1]))
     problems = []
     for path, digest, before in pairs:
@@ -110,27 +117,27 @@ def _compared(held: _Held, files: CaseFiles | None, root: Path) -> list[Problem]
             kind: SourceKind = "source-missing" if gone else "source-changed"
             problems.append(_problem(held, kind, root / path, error.got, digest, error.hint))
             continue
-        if now != digest:
+        if digest is not None and now != digest:
             got = f"sha256 {now:.16}"
             problems.append(_problem(held, "source-changed", root / path, got, digest, TOUCH))
     return problems
 
 
 def _problem(
-    held: _Held, kind: SourceKind, path: Path, got: str, digest: str, hint: str
+    held: Held, kind: SourceKind, path: Path, got: str, digest: str | None, hint: str
 ) -> Problem:
     return Problem(
         code=kind,
         path=str(path),
         got=got,
-        expected=f"sha256 {digest:.16}",
+        expected="its source" if digest is None else f"sha256 {digest:.16}",
         hint=hint,
         class_name=held.class_name,
         case=held.name,
     )
 
 
-def _new(cache: Cache, held: list[_Held], unknown: set[str], layout: Layout) -> Iterator[Problem]:
+def _new(cache: Cache, held: list[Held], unknown: set[str], layout: Layout) -> Iterator[Problem]:
     known = {(one.class_name, one.name) for one in held}
     known |= {(one.class_name, one.case) for one in cache.manifest.skipped}
     kind: SourceKind = "source-new"

@@ -9,6 +9,7 @@ from niicache_builder.cli.bench import bench_command
 from niicache_builder.cli.build import build_command
 from niicache_builder.cli.exits import HELP
 from niicache_builder.cli.restore import restore_command
+from niicache_builder.cli.repair import repair_command
 from niicache_builder.cli.stats import stats_command
 from niicache_builder.cli.verify import verify_command
 
@@ -21,6 +22,7 @@ def main() -> None:
 
 main.add_command(build_command)
 main.add_command(verify_command)
+main.add_command(repair_command)
 main.add_command(stats_command)
 main.add_command(bench_command)
 main.add_command(restore_command)

@@ -1,0 +1,167 @@
+"""What can be trusted, or made again from the manifest alone, of a damaged cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from niicache.errors import DamageError
+from niicache.files import read_file, retired
+from niicache.format.codec import stored_crc
+from niicache.format.facts import COLUMNS, CaseFacts
+from niicache.format.names import (
+    CACHEDIR_SIGNATURE,
+    CACHEDIR_TAG,
+    CASES,
+    CHUNKS,
+    README,
+    SKIPPED,
+)
+from niicache.format.shard import ABSENT, index_nbytes, unpack_index
+from niicache.tables import decode_array
+from niicache_builder.assemble import README_TEXT
+from niicache_builder.commit import entry_of
+from niicache_builder.record import tuples
+from niicache_builder.report.skipped import skipped_csv
+from niicache_builder.shard_damage import shard_names
+from niicache_builder.tables import ClassTable, metadata_files
+from niicache_builder.work import layouts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    from niicache.cache import Cache
+    from niicache.format.manifest import ArrayLayout, Manifest
+
+COLUMN_NAMES = tuple(column.name for column in COLUMNS)
+
+Crcs = dict[tuple[str, str, int], tuple[int, ...]]
+"""(class, array, shard) to the crc32c of its chunks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSalvage:
+    """What is left of one class beside its shards.
+
+    Attributes:
+        name: The class.
+        slots: Its slots.
+        columns: Column to the values of its slots, of those that are sound.
+        crcs: Array to the crc32c of its chunks, where that table is sound.
+    """
+
+    name: str
+    slots: int
+    columns: Mapping[str, list[Any]]
+    crcs: Mapping[str, list[int]]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether every column is sound."""
+        return len(self.columns) == len(COLUMN_NAMES)
+
+    def facts(self, slot: int) -> CaseFacts | None:
+        """Return what is known of the case in a slot, None where it is vacant."""
+        if not self.columns["name"][slot]:
+            return None
+        return CaseFacts(**{name: tuples(self.columns[name][slot]) for name in COLUMN_NAMES})
+
+
+def salvage(cache: Cache) -> dict[str, ClassSalvage]:
+    """Return what is left of each class."""
+    made = made_again(cache.manifest)
+    arrays = tuple(layouts_of(cache.manifest.recipe))
+    small: dict[str, list[str]] = {}
+    for path in cache.manifest.files:
+        small.setdefault("/".join(path.split("/")[:3]), []).append(path)
+
+    def sound(folder: str, names: tuple[str, ...]) -> dict[str, list[Any]]:
+        found = ((name, _array(cache, made, small[f"{folder}/{name}"])) for name in names)
+        return {name: values.tolist() for name, values in found if values is not None}
+
+    return {
+        entry.name: ClassSalvage(
+            name=entry.name,
+            slots=entry.slots,
+            columns=sound(f"{entry.name}/{CASES}", COLUMN_NAMES),
+            crcs=sound(f"{entry.name}/{CHUNKS}", arrays),
+        )
+        for entry in cache.manifest.classes
+    }
+
+
+def made_again(manifest: Manifest) -> dict[str, bytes]:
+    """Return the small files that follow from the manifest alone, proven by its digests."""
+    layouts = layouts_of(manifest.recipe)
+    tables = [
+        ClassTable(
+            name=entry.name,
+            facts=[None] * entry.slots,
+            crcs={array: [0] * _chunks(entry.slots, layout) for array, layout in layouts.items()},
+        )
+        for entry in manifest.classes
+    ]
+    _, small = metadata_files(manifest.recipe, tables, len(manifest.label_values))
+    small |= {README: README_TEXT.encode(), CACHEDIR_TAG: CACHEDIR_SIGNATURE.encode()}
+    if manifest.skipped:
+        small[SKIPPED] = skipped_csv(manifest.skipped)
+    return {
+        path: data for path, data in small.items() if entry_of(data) == manifest.files.get(path)
+    }
+
+
+def _chunks(slots: int, layout: ArrayLayout) -> int:
+    return -(-slots // layout.chunk[0]) * layout.blocks
+
+
+def _array(cache: Cache, made: Mapping[str, bytes], paths: Sequence[str]) -> np.ndarray | None:
+    """Return a small array, None where its values are damaged."""
+    files = {}
+    for path in paths:
+        key = path.split("/", maxsplit=3)[3]
+        try:
+            entry = cache.manifest.files[path]
+            files[key] = made.get(path) or read_file(cache.path, path, entry)
+        except DamageError:
+            return None
+    return decode_array(files)
+
+
+def _crcs_in(path: Path, layout: ArrayLayout) -> tuple[int, ...]:
+    """Return the crc32c of each chunk of a sound shard, from the shard itself."""
+    data = path.read_bytes()
+    places = layout.shard_chunks
+    extents = unpack_index(data[-index_nbytes(places) :], places, len(data)).tolist()
+    return tuple(stored_crc(data[start : start + n]) for start, n in extents if start != ABSENT)
+
+
+def sound_crcs(
+    cache: Cache, left: Mapping[str, ClassSalvage], damaged: Collection[str], kept: Collection[str]
+) -> Crcs:
+    """Return the checksums of the chunks of every sound shard.
+
+    Args:
+        cache: The cache.
+        left: What is left of its classes.
+        damaged: Paths of files that are not sound.
+        kept: Those that are sound, but in ``.retired``.
+    """
+    manifest = cache.manifest
+    found: Crcs = {}
+    for shard in shard_names(cache).values():
+        if shard.path in damaged:
+            continue
+        layout = layouts_of(manifest.recipe)[shard.array]
+        table = left[shard.class_name].crcs.get(shard.array)
+        key = (shard.class_name, shard.array, shard.index)
+        if table is None:
+            entry = manifest.files[shard.path]
+            path = retired(cache.path, entry) if shard.path in kept else cache.path / shard.path
+            found[key] = _crcs_in(path, layout)
+        else:
+            first = shard.index * layout.shard_chunks
+            found[key] = tuple(table[first : first + layout.shard_chunks])
+    return found
