@@ -158,9 +158,9 @@ def _in_place(path: Path, entry: FileEntry) -> bool:
 
 
 def _reads(path: Path) -> bytes | None:
-    """Return the bytes of a file, None where a cache may have none, as through a link."""
+    """Return the bytes of a file; None of what is no file, such as a link or a pipe."""
     try:
-        return None if path.is_symlink() else path.read_bytes()
+        return path.read_bytes() if stat.S_ISREG(path.lstat().st_mode) else None
     except OSError:
         return None
 

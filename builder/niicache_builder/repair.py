@@ -153,7 +153,7 @@ class _Job:
     def mend(self, source: Path | None, foreign: tuple[str, ...]) -> tuple[Problem, ...]:
         """Write again what is damaged, delete what is foreign, return the cases left out."""
         cache, target = self._cache, self._cache.path
-        left = salvage(cache)
+        left = salvage(cache, self.damaged - self._kept)
         todo = shards_to_do(cache.manifest, self.damaged - self._kept, left)
         sources = self._sources(left, todo, source)
         plan = make_mending_plan(cache.manifest, todo, sources)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from niicache.errors import DamageError
 from niicache.files import read_file, retired
 from niicache.format.codec import stored_crc
 from niicache.format.facts import COLUMNS, CaseFacts
@@ -70,16 +69,22 @@ class ClassSalvage:
         return CaseFacts(**{name: tuples(self.columns[name][slot]) for name in COLUMN_NAMES})
 
 
-def salvage(cache: Cache) -> dict[str, ClassSalvage]:
-    """Return what is left of each class."""
-    made = made_again(cache.manifest)
+def salvage(cache: Cache, damaged: Collection[str]) -> dict[str, ClassSalvage]:
+    """Return what is left of each class.
+
+    Args:
+        cache: The cache.
+        damaged: Paths of its files that are not sound.
+    """
+    shards = shard_names(cache)
+    made = {} if all(path in shards for path in damaged) else made_again(cache.manifest)
     arrays = tuple(layouts_of(cache.manifest.recipe))
     small: dict[str, list[str]] = {}
     for path in cache.manifest.files:
         small.setdefault("/".join(path.split("/")[:3]), []).append(path)
 
     def sound(folder: str, names: tuple[str, ...]) -> dict[str, list[Any]]:
-        found = ((name, _array(cache, made, small[f"{folder}/{name}"])) for name in names)
+        found = ((name, _array(cache, made, small[f"{folder}/{name}"], damaged)) for name in names)
         return {name: values.tolist() for name, values in found if values is not None}
 
     return {
@@ -117,17 +122,20 @@ def _chunks(slots: int, layout: ArrayLayout) -> int:
     return -(-slots // layout.chunk[0]) * layout.blocks
 
 
-def _array(cache: Cache, made: Mapping[str, bytes], paths: Sequence[str]) -> np.ndarray | None:
+def _array(
+    cache: Cache, made: Mapping[str, bytes], paths: Sequence[str], damaged: Collection[str]
+) -> np.ndarray | None:
     """Return a small array, None where its values are damaged."""
-    files = {}
-    for path in paths:
-        key = path.split("/", maxsplit=3)[3]
-        try:
-            entry = cache.manifest.files[path]
-            files[key] = made.get(path) or read_file(cache.path, path, entry)
-        except DamageError:
-            return None
-    return decode_array(files)
+    if any(path in damaged and path not in made for path in paths):
+        return None
+    files = cache.manifest.files
+    return decode_array(
+        {
+            path.split("/", maxsplit=3)[3]: made.get(path)
+            or read_file(cache.path, path, files[path])
+            for path in paths
+        }
+    )
 
 
 def _crcs_in(path: Path, layout: ArrayLayout) -> tuple[int, ...]:

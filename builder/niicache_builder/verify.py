@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from niicache.cache import Cache
     from niicache_builder.damage import Finding
+    from niicache_builder.file_damage import Suspects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +114,15 @@ def problems_of(cache: Cache, found: Examination, *, deep: bool) -> Iterator[Pro
         deep: Read the shards that are, to tell which chunks are concerned and how.
     """
     shards = shard_names(cache)
-    inside = ShardDamage(cache)
+    inside, suspects = ShardDamage(cache), suspects_of(cache)
+    missing = frozenset(name for name, one in found.wrong.items() if one.kind == "missing")
     for name, first in found.wrong.items():
         shard = shards.get(name)
         finding = first
         if name in cache.manifest.files and (deep or shard is None):
-            finding = _looked_into(cache, name, first)
+            finding = _looked_into(cache, name, first, suspects)
         elif deep and first.kind == "unexpected":
-            finding = _traced(cache, name, first, found)
+            finding = _traced(cache, name, first, missing)
         owner = name.split("/")[0]
         class_name = owner if owner in cache.classes else ""
         for one, cases in _told(inside, shard, finding, deep=deep):
@@ -145,16 +147,15 @@ def _told(
     return [(finding, inside.cases(shard))]
 
 
-def _looked_into(cache: Cache, name: str, finding: Finding) -> Finding:
+def _looked_into(cache: Cache, name: str, finding: Finding, suspects: Suspects) -> Finding:
     if finding.kind in UNREAD:
         return finding
     entry = cache.manifest.files[name]
-    return file_damage(cache.path / name, entry, finding, suspects_of(cache))
+    return file_damage(cache.path / name, entry, finding, suspects)
 
 
-def _traced(cache: Cache, name: str, finding: Finding, found: Examination) -> Finding:
+def _traced(cache: Cache, name: str, finding: Finding, missing: frozenset[str]) -> Finding:
     """Say of a file that should not be there whether it is one that is missing elsewhere."""
-    missing = frozenset(path for path, one in found.wrong.items() if one.kind == "missing")
     of = origin(cache.path / name, cache, missing)
     return replace(finding, got=f"{finding.got}, those of {of}") if of else finding
 
