@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,15 +177,16 @@ def _two_chunks(
     rng: np.random.Generator, cache: Path, *, of_one_size: bool
 ) -> tuple[str, list[tuple[int, int]], int, int]:
     """Return a shard, the extents of its chunks, and two of them that differ."""
-    for _try in range(TRIES):
-        path = _one(rng, shards_of(cache))
+    shards = shards_of(cache)
+    for path in (shards[i] for i in rng.permutation(len(shards))):
         places, data = _places(cache, path), (cache / path).read_bytes()
         table = unpack_index(data[-index_nbytes(places) :], places, len(data))
         extents = [(int(start), int(n)) for start, n in table.tolist() if n <= len(data)]
-        one, other = rng.integers(len(extents), size=2).tolist()
-        (a, n), (b, m) = extents[one], extents[other]
-        if data[a : a + n] != data[b : b + m] and (n == m or not of_one_size):
-            return path, extents, one, other
+        pairs = list(combinations(range(len(extents)), 2))
+        for one, other in (pairs[i] for i in rng.permutation(len(pairs))):
+            (a, n), (b, m) = extents[one], extents[other]
+            if data[a : a + n] != data[b : b + m] and (n == m or not of_one_size):
+                return path, extents, one, other
     raise LookupError("no two chunks that differ")
 
 
