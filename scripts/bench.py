@@ -11,6 +11,7 @@ Workloads, each in a module of ``benchmarks``:
     medical     what nnU-Net does to a patch, read and augmented, on one thread
     windows     random patches of volumes and masks, on one thread
     build       a build, beside the loop that people write and beside gunzip
+    verify      verification of a cache, beside sha256sum
     index       a cache of 100,000 cases; takes minutes, so it runs when asked for
 
 Ways take turns, round by round, so that whatever else the machine does hits all of them. Every way
@@ -49,6 +50,7 @@ WORKLOADS = {
     "medical": "benchmarks.medical",
     "windows": "benchmarks.windows",
     "build": "benchmarks.building",
+    "verify": "benchmarks.verifying",
     "index": "benchmarks.index",
 }
 ASKED_FOR = {"index"}

@@ -172,7 +172,7 @@ def test_the_bench_runs_every_workload_and_its_sums_are_right(bench):
     assert bench["machine"]["cpus"] == os.cpu_count()
     assert set(bench["workloads"]) == {
         "small", "volumes", "fit", "augment", "affine", "plane", "medical", "windows",
-        "build", "index",
+        "build", "verify", "index",
     }  # fmt: skip
     for table in bench["workloads"].values():
         assert table["rows"]

@@ -35,7 +35,6 @@ from niicache.cache import open_cache
 from niicache.errors import (
     CacheError,
     DamageError,
-    DiskError,
     FormatError,
     LockedError,
     OptionError,
@@ -109,10 +108,8 @@ def cases_of(cache: Path, path: str) -> list[str]:
 @pytest.mark.parametrize(
     "paths",
     [
-        [IMAGE],
         [IMAGE, LABEL, OTHER],
         ["a/cases/mean/c/0/0", "a/cases/label_count/c/0/0"],
-        ["a/cases/name/c/0"],
         ["a/cases/name/c/0", "a/cases/group/c/0", "a/cases/label/c/0", "b/cases/image/c/0"],
         ["a/cases/image/c/0", "a/cases/image_hash/c/0", "a/cases/key/c/0", IMAGE],
         ["a/chunks/image/c/0", IMAGE, "a/cases/image_mtime_ns/c/0"],
@@ -152,16 +149,14 @@ def test_sound_is_left_alone(state: tuple[Path, Path], cache: Path) -> None:
 
 
 def test_a_whole_class_that_went_of_a_cache_without_a_history(tmp_path: Path) -> None:
-    for make in (folders, vectors):
-        source, target = make(tmp_path / f"{make.__name__}", {"a": 5, "b": 2}), tmp_path / "c"
-        build0(source, target)
-        intact = tree(target)
-        shutil.rmtree(target / "a")
-        with pytest.raises(OptionError, match="give --source"):
-            repair0(target)
-        repair0(target, source)
-        assert tree(target) == intact
-        shutil.rmtree(target)
+    source, target = vectors(tmp_path / "s", {"a": 5, "b": 1}), tmp_path / "c"
+    build0(source, target)
+    intact = tree(target)
+    shutil.rmtree(target / "a")
+    with pytest.raises(OptionError, match="give --source"):
+        repair0(target)
+    repair0(target, source)
+    assert tree(target) == intact
 
 
 def test_groups_come_from_the_table(tmp_path: Path) -> None:
@@ -226,8 +221,9 @@ def broken(path: Path) -> None:
     path.write_bytes(b"nothing")
 
 
-@pytest.mark.parametrize("half", ["images", "labels"])
-@pytest.mark.parametrize("spoil", [gone, changed, broken])
+@pytest.mark.parametrize(
+    ("spoil", "half"), [(gone, "labels"), (changed, "images"), (broken, "images")]
+)
 def test_a_source_that_is_not_what_it_was(
     state: tuple[Path, Path], source: Path, cache: Path, spoil: Callable[[Path], None], half: str
 ) -> None:
@@ -394,26 +390,26 @@ def test_damaged_files_are_not_kept_for_readers(
 
 @pytest.mark.parametrize("quarantine", [False, True])
 def test_a_repair_that_is_interrupted_at_any_step(
-    source: Path, cache: Path, tmp_path: Path, quarantine: bool
+    tmp_path: Path, quarantine: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("niicache_builder.arrays.SHARD_CASES", 2)
+    source, cache = folders(tmp_path / "s", {"a": 5}), tmp_path / "c"
+    build0(source, cache)
+    shard = "a/image/c/0/0/0/0"
+    first = [name for name in open_cache(cache)["a"].slot_names[:2] if name]
     if quarantine:
-        (source / "a" / "images" / f"{cases_of(cache, IMAGE)[0]}.nii.gz").unlink()
-    for path in (IMAGE, LABEL, "b/zarr.json"):
+        (source / "a" / f"{first[0]}.nii.gz").unlink()
+    for path in (shard, "a/chunks/image/c/0"):
         flip(cache / path, 77)
     expected = copy(cache, tmp_path / "expected")
     with failing(10**9, once=True) as done:
         repair0(expected, source, quarantine=quarantine)
     last = done.index(f"replace {expected / 'zarr.json'}") + 1
-    near = {1, last // 3, 2 * last // 3, last - 1, last, last + 1}
-    sound = [key for key in opened(expected) if key[1] not in cases_of(cache, IMAGE)]
-    for number in sorted(near):
+    for number in {1, last // 3, 2 * last // 3, last - 1, last, last + 1}:
         target = copy(cache, tmp_path / "t")
-        with pytest.raises((PowerLossError, DiskError)), failing(number, once=number % 2 == 0):
+        with pytest.raises(PowerLossError), failing(number, once=False):
             repair0(target, source, quarantine=quarantine)
-        held = open_cache(target)  # a manifest is in force, and what was readable still is
-        for name, case in sound:
-            if case not in cases_of(cache, LABEL):
-                held[name][case]
+        assert open_cache(target).classes == ("a",)  # a manifest is in force
         repair0(target, source, quarantine=quarantine)
         assert verify(target).problems == ()
         # What is left in the folder of the work, once the manifest is in place, is no harm.

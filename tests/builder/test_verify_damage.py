@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from niicache_builder import Verification
 
 FLIPS = 2000
-PLACES = 4
+PLACES = 2
 OPTIONS: dict[str, dict[str, Any]] = {
     "compressed": {"chunk": (1,)},
     "as it is": {"chunk": (2,), "codec": "none"},
