@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from niicache.format.manifest import FileEntry
 
-REPAIR = "run `niicache verify` on the cache, delete what it names, and run the build again"
+REPAIR = "run `niicache verify` on the cache, then `niicache repair` with its sources"
 
 
 def retired(root: Path, entry: FileEntry) -> Path:
