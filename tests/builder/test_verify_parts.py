@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from building import build0, copy, folders, masks, shards, tree, vectors, voxels, write
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from niicache.errors import OptionError, SourceError
 from niicache_builder import verify
+from niicache_builder.cli.main import main
 from niicache_builder.examine import digest_of
 from niicache_builder.shard_damage import ShardName
 from niicache_builder.subset import part
@@ -127,7 +130,10 @@ def test_sources_that_are_what_they_were(state: tuple[Path, Path], tmp_path: Pat
     assert stale(cache, touched) == []
 
 
-def test_content_that_keeps_size_and_time_is_told(state: tuple[Path, Path], tmp_path: Path) -> None:
+def test_content_that_keeps_size_and_time_is_told(
+    state: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("niicache_builder.arrays.SHARD_CASES", 2)
     source = copy(state[0], tmp_path / "s")
     for name in ("a/images/case003.nii.gz", "b/labels/case001.nii.gz"):
         rewritten(source / name)
@@ -201,3 +207,27 @@ def test_the_hint_makes_a_build_look(state: tuple[Path, Path], tmp_path: Path) -
     target = copy(state[1], tmp_path / "c")
     assert build0(source, target).changed
     assert verify(target, source=source).stale == ()
+
+
+# The command line.
+
+
+def test_the_options_arrive(state: tuple[Path, Path], tmp_path: Path) -> None:
+    def call(*words: str | Path) -> Result:
+        return CliRunner().invoke(main, ["verify", *map(str, words)])
+
+    source, cache = copy(state[0], tmp_path / "s"), state[1]
+    assert call(cache, "--source", source).exit_code == 0
+    assert "; part 2 of 3 of the voxels" in call(cache, "--subset", "2/3").stdout
+    for text in ("3", "0/3", "4/3", "a/b"):
+        refused = call(cache, "--subset", text)
+        assert refused.exit_code == 2
+        assert "such as 1/10" in refused.stderr
+    assert call(cache, "--subset", "1/2", "--quick").exit_code == 2
+    rewritten(source / "a" / "images" / "case003.nii.gz")
+    told = call(cache, "--source", source, "--subset", "2/3")
+    assert told.exit_code == 4
+    assert "the sources are not those that it was made of" in told.stdout
+    value = json.loads(call(cache, "--source", source, "--subset", "2/3", "--json").stdout)
+    assert (value["whole"], value["subset"], value["problems"]) == (True, [2, 3], [])
+    assert [one["case"] for one in value["stale"]] == ["case003"]
