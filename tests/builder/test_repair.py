@@ -230,6 +230,8 @@ def test_a_source_that_is_not_what_it_was(
     lost, *others = cases_of(cache, IMAGE)
     aside = copy(source, source.with_name("aside"))
     spoil(source / "a" / half / f"{lost}.nii.gz")
+    for name in others:
+        os.utime(source / "a" / "images" / f"{name}.nii.gz", ns=(5, 5))
     flip(cache / IMAGE, 77)
     flip(cache / OTHER, 77)
     before = stamps(cache)
@@ -253,6 +255,11 @@ def test_a_source_that_is_not_what_it_was(
     assert view.slot_names[slot] == ""
     assert slot not in view.occupied.tolist()  # so no batch draws it
     assert len(view) == len(intact["a"]) - 1
+    times = dict(zip(intact["a"].cases, intact["a"].column("image_mtime_ns"), strict=True))
+    assert all(
+        times[name] == time
+        for name, time in zip(view.cases, view.column("image_mtime_ns"), strict=True)
+    )  # what is known is not asked for again
     held = contents(intact)
     assert same(contents(now), {key: value for key, value in held.items() if key != ("a", lost)})
     assert [(one.class_name, one.case) for one in now.manifest.skipped] == [("a", lost)]
