@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from niicache_builder.build import Built, build, plan_build
     from niicache_builder.options import BuildOptions
     from niicache_builder.plan import Plan
-    from niicache_builder.restore import restore
     from niicache_builder.repair import Repaired, repair
+    from niicache_builder.restore import restore
     from niicache_builder.stats import Stats, stats
     from niicache_builder.verify import Verification, verify
 
@@ -35,8 +35,8 @@ __all__ = [
     "Verification",
     "build",
     "plan_build",
-    "restore",
     "repair",
+    "restore",
     "stats",
     "verify",
 ]

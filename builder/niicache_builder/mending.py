@@ -19,7 +19,6 @@ from niicache_builder.work import layouts_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from niicache.format.facts import CaseFacts
     from niicache.format.manifest import Manifest
     from niicache_builder.commit import Contents
     from niicache_builder.reread import Place, Sources
@@ -126,22 +125,25 @@ def _key(manifest: Manifest, unit: Unit) -> str:
 def _as_it_was(unit: Unit, manifest: Manifest, one: ClassSalvage, crcs: Crcs) -> UnitResult:
     size = manifest.recipe.image.shard_cases
     slots = range(unit.index * size, min((unit.index + 1) * size, one.slots))
-    facts = [one.facts(slot) for slot in slots]
+    records = [_record(one, slot, manifest) for slot in slots]
     paths = dict(shard_paths(manifest, unit.class_name, unit.index))
     return UnitResult(
         id=unit.id,
         key=_key(manifest, unit),
-        records=tuple(None if fact is None else _record(fact, manifest) for fact in facts),
+        records=tuple(records),
         failures=(),
         files={array: manifest.files[path] for array, path in paths.items()},
         crcs={array: crcs[unit.class_name, array, unit.index] for array in paths},
     )
 
 
-def _record(facts: CaseFacts, manifest: Manifest) -> CaseRecord:
+def _record(one: ClassSalvage, slot: int, manifest: Manifest) -> CaseRecord | None:
+    facts = one.facts(slot)
+    if facts is None or one.spots is None:
+        return None
     values = manifest.label_values
     counts = {v: n for v, n in zip(values, facts.label_count, strict=True) if n}
-    return CaseRecord(facts=facts, counts=counts if values else None)
+    return CaseRecord(facts=facts, counts=counts if values else None, spots=one.spots[slot])
 
 
 def _with_known(

@@ -15,14 +15,17 @@ from niicache.format.names import (
     CHUNKS,
     README,
     SKIPPED,
+    SPOTS,
 )
 from niicache.format.shard import ABSENT, index_nbytes, unpack_index
 from niicache.tables import decode_array
+from niicache.view import spot_starts
 from niicache_builder.assemble import README_TEXT
 from niicache_builder.commit import entry_of
 from niicache_builder.record import tuples
 from niicache_builder.report.skipped import skipped_csv
 from niicache_builder.shard_damage import shard_names
+from niicache_builder.spots import spot_dtype, spots_of
 from niicache_builder.tables import ClassTable, metadata_files
 from niicache_builder.work import layouts_of
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from niicache.cache import Cache
-    from niicache.format.manifest import ArrayLayout, Manifest
+    from niicache.format.manifest import ArrayLayout, ClassEntry, Manifest
 
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 
@@ -50,17 +53,20 @@ class ClassSalvage:
         slots: Its slots.
         columns: Column to the values of its slots, of those that are sound.
         crcs: Array to the crc32c of its chunks, where that table is sound.
+        spots: Label value to where its voxels lie, of each slot; empty where none are kept, None
+            where they are damaged.
     """
 
     name: str
     slots: int
     columns: Mapping[str, list[Any]]
     crcs: Mapping[str, list[int]]
+    spots: Sequence[Mapping[float, bytes]] | None
 
     @property
     def is_known(self) -> bool:
-        """Whether every column is sound."""
-        return len(self.columns) == len(COLUMN_NAMES)
+        """Whether every column is sound, and with them the spots."""
+        return len(self.columns) == len(COLUMN_NAMES) and self.spots is not None
 
     def facts(self, slot: int) -> CaseFacts | None:
         """Return what is known of the case in a slot, None where it is vacant."""
@@ -93,9 +99,29 @@ def salvage(cache: Cache, damaged: Collection[str]) -> dict[str, ClassSalvage]:
             slots=entry.slots,
             columns=sound(f"{entry.name}/{CASES}", COLUMN_NAMES),
             crcs=sound(f"{entry.name}/{CHUNKS}", arrays),
+            spots=_spots(cache, made, small, entry, damaged),
         )
         for entry in cache.manifest.classes
     }
+
+
+def _spots(
+    cache: Cache,
+    made: Mapping[str, bytes],
+    small: Mapping[str, Sequence[str]],
+    entry: ClassEntry,
+    damaged: Collection[str],
+) -> Sequence[Mapping[float, bytes]] | None:
+    if cache.manifest.recipe.spots is None:
+        return [{}] * entry.slots
+    stop, voxel = (
+        _array(cache, made, small[f"{entry.name}/{SPOTS}/{name}"], damaged)
+        for name in ("stop", "voxel")
+    )
+    if stop is None or voxel is None:
+        return None
+    starts = spot_starts(stop)
+    return [spots_of(row, voxel, cache.manifest.label_values) for row in starts]
 
 
 def made_again(manifest: Manifest) -> dict[str, bytes]:
@@ -106,16 +132,24 @@ def made_again(manifest: Manifest) -> dict[str, bytes]:
             name=entry.name,
             facts=[None] * entry.slots,
             crcs={array: [0] * _chunks(entry.slots, layout) for array, layout in layouts.items()},
+            spots=_as_many_spots(entry, manifest),
         )
         for entry in manifest.classes
     ]
-    _, small = metadata_files(manifest.recipe, tables, len(manifest.label_values))
+    _, small = metadata_files(manifest.recipe, tables, manifest.label_values)
     small |= {README: README_TEXT.encode(), CACHEDIR_TAG: CACHEDIR_SIGNATURE.encode()}
     if manifest.skipped:
         small[SKIPPED] = skipped_csv(manifest.skipped)
     return {
         path: data for path, data in small.items() if entry_of(data) == manifest.files.get(path)
     }
+
+
+def _as_many_spots(entry: ClassEntry, manifest: Manifest) -> list[Mapping[float, bytes] | None]:
+    """Return as many spots as a class has, whichever: the metadata of their array say no more."""
+    nbytes = (entry.spots or 0) * spot_dtype(manifest.recipe.image.shape[:-1]).itemsize
+    first = {value: bytes(nbytes) for value in manifest.label_values[-1:]}
+    return [first, *[None] * (entry.slots - 1)]
 
 
 def _chunks(slots: int, layout: ArrayLayout) -> int:

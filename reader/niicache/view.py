@@ -120,9 +120,7 @@ class ClassView:
         Raises:
             DamageError: The files are missing or damaged.
         """
-        ends = self._stored(f"{SPOTS}/stop")
-        starts = np.concatenate([[0], ends.ravel()])[:-1].reshape(ends.shape)
-        return np.column_stack([starts, ends[:, -1:]]), self._stored(f"{SPOTS}/voxel")
+        return spot_starts(self._stored(f"{SPOTS}/stop")), self._stored(f"{SPOTS}/voxel")
 
     @cached_property
     def image(self) -> ChunkReader:
@@ -201,6 +199,16 @@ class ClassView:
             check_generation(self._root, self._manifest.files)
             raise
         return decode_array(files)
+
+
+def spot_starts(stops: np.ndarray) -> np.ndarray:
+    """Return where the spots of each slot and value begin, and after them where the last end.
+
+    Args:
+        stops: (slots, values) int64, where they end.
+    """
+    starts = np.concatenate([[0], stops.ravel()])[:-1].reshape(stops.shape)
+    return np.column_stack([starts, stops[:, -1:]])
 
 
 def _read_case(reader: ChunkReader, row: int) -> np.ndarray:

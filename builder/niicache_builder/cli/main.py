@@ -8,8 +8,8 @@ from niicache import __version__
 from niicache_builder.cli.bench import bench_command
 from niicache_builder.cli.build import build_command
 from niicache_builder.cli.exits import HELP
-from niicache_builder.cli.restore import restore_command
 from niicache_builder.cli.repair import repair_command
+from niicache_builder.cli.restore import restore_command
 from niicache_builder.cli.stats import stats_command
 from niicache_builder.cli.verify import verify_command
 
