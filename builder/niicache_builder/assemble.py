@@ -243,4 +243,4 @@ def _failed(problems: Sequence[Problem], plan: Plan) -> Iterator[SkippedCase]:
         size, mtime_ns = stamps[problem.class_name, problem.case]
         if problem.code in PASSING:
             size, mtime_ns = 0, 0
-        yield replace(skipped_case(problem), size=size, mtime_ns=mtime_ns)
+        yield replace(skipped_case(problem, plan.scan.layout.root), size=size, mtime_ns=mtime_ns)

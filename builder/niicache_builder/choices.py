@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Literal
+
+from niicache.format.names import DTYPES
 
 Labels = Literal["auto", "mask", "vector", "folder"]
 CodecName = Literal["fast", "balanced", "small", "none"]
 OnError = Literal["stop", "skip"]
 
-DTYPES: Final = (
-    *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
-    *("float16", "float32", "float64"),
-)
+__all__ = ["DTYPES", "CodecName", "Labels", "OnError"]

@@ -23,7 +23,8 @@ from niicache.errors import DiskError
 from niicache.files import retired
 from niicache.format.manifest import FileEntry, Manifest
 from niicache.format.names import RETIRED, ROOT, WORK
-from niicache.format.root import pack_root
+from niicache.format.root import MOST_ROOT_BYTES, pack_root
+from niicache.opening import read_below
 from niicache_builder.durable import (
     NameMayGoError,
     make_folder,
@@ -128,11 +129,21 @@ def _put_in_force(target: Path, root: bytes) -> None:
 
 
 def placed(target: Path) -> frozenset[str]:
-    """Return the paths at which an interrupted commit may have put files."""
+    """Return the paths at which an interrupted commit may have put files.
+
+    They are about to be removed, so one that leads out of the cache is none.
+    """
     try:
-        return frozenset(json.loads((target / WORK / PLACED).read_bytes()))
-    except (OSError, ValueError):
+        paths = json.loads(read_below(target, f"{WORK}/{PLACED}", MOST_ROOT_BYTES))
+    except (OSError, ValueError, RecursionError):
         return frozenset()
+    if not isinstance(paths, list):
+        return frozenset()
+    return frozenset(path for path in paths if isinstance(path, str) and _is_below(path))
+
+
+def _is_below(path: str) -> bool:
+    return "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
 
 
 def entry_of(data: bytes) -> FileEntry:

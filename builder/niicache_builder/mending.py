@@ -81,7 +81,7 @@ def make_mending_plan(manifest: Manifest, todo: Collection[Place], sources: Sour
         slots={},
         units=tuple(units),
         todo=doing,
-        skipped=(*manifest.skipped, *map(skipped_case, lost)),
+        skipped=(*manifest.skipped, *(skipped_case(problem, sources.root) for problem in lost)),
         problems=lost,
         warnings=(),
         previous=None,

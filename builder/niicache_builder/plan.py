@@ -17,6 +17,7 @@ from niicache_builder.unit import Unit, make_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from niicache.format.facts import CaseFacts
     from niicache.format.names import LabelKind
@@ -119,7 +120,7 @@ def make_plan(
         slots=slots,
         units=units,
         todo=todo,
-        skipped=(*(skipped_case(problem) for problem in problems), *again),
+        skipped=(*(skipped_case(problem, scan.layout.root) for problem in problems), *again),
         problems=problems,
         warnings=doubts(sound, root=scan.layout.root, label_kind=kind[0], headers=scan.warnings),
         previous=kept,
@@ -166,16 +167,26 @@ def _skip_again(scan: Scan, previous: Previous | None) -> tuple[SkippedCase, ...
     )
 
 
-def skipped_case(problem: Problem) -> SkippedCase:
-    """Return the entry of the manifest for a case that is left out."""
+def skipped_case(problem: Problem, root: Path) -> SkippedCase:
+    """Return the entry of the manifest for a case that is left out.
+
+    Args:
+        problem: Why it is.
+        root: The source. Where it lies on this machine is no matter of the cache's.
+    """
     return SkippedCase(
         class_name=problem.class_name,
         case=problem.case,
-        path=problem.path,
+        path=_below(root, problem.path),
         code=problem.code,
-        got=problem.got,
-        expected=problem.expected,
+        got=_below(root, problem.got),
+        expected=_below(root, problem.expected),
     )
+
+
+def _below(root: Path, text: str) -> str:
+    """Return a text in which paths count from the source."""
+    return text.replace(f"{root}/", "") if root.is_absolute() else text
 
 
 def _no_case(scan: Scan) -> Problem:

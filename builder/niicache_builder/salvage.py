@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from niicache.files import read_file, retired
 from niicache.format.codec import stored_crc
+from niicache.format.columns import decode_column
 from niicache.format.facts import COLUMNS, CaseFacts
 from niicache.format.names import (
     CACHEDIR_SIGNATURE,
@@ -17,8 +18,8 @@ from niicache.format.names import (
     SKIPPED,
     SPOTS,
 )
+from niicache.format.paths import small_shapes
 from niicache.format.shard import ABSENT, index_nbytes, unpack_index
-from niicache.tables import decode_array
 from niicache.view import spot_starts
 from niicache_builder.assemble import README_TEXT
 from niicache_builder.commit import entry_of
@@ -163,13 +164,14 @@ def _array(
     if any(path in damaged and path not in made for path in paths):
         return None
     files = cache.manifest.files
-    return decode_array(
-        {
-            path.split("/", maxsplit=3)[3]: made.get(path)
-            or read_file(cache.path, path, files[path])
-            for path in paths
-        }
-    )
+    class_name, folder, name, _ = paths[0].split("/", maxsplit=3)
+    entry = next(one for one in cache.manifest.classes if one.name == class_name)
+    dtype, shape = small_shapes(entry, cache.manifest)[f"{folder}/{name}"]
+    found = {
+        path.split("/", maxsplit=3)[3]: made.get(path) or read_file(cache.path, path, files[path])
+        for path in paths
+    }
+    return decode_column(found, dtype, shape)
 
 
 def _crcs_in(path: Path, layout: ArrayLayout) -> tuple[int, ...]:

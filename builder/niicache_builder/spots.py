@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from niicache.format import paths
 from niicache.format.manifest import SpotRule
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ RULE: Final = SpotRule(least=1000, share=0.01, most=10_000)
 
 def spot_dtype(grid: Shape) -> np.dtype:
     """Return the dtype of flat positions in a padded grid."""
-    return np.dtype("<u4" if np.prod(grid, dtype=float) < 2**32 else "<u8")
+    return np.dtype(paths.spot_dtype(grid)).newbyteorder("<")
 
 
 def find_spots(

@@ -88,12 +88,12 @@ class Stats:
     skipped: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as a JSON object with its schema's version; null stands for NaN."""
+        """Return everything as a JSON object with its schema's version; null: no finite number."""
         value = asdict(self)
         for entry, one in zip(value["classes"], self.classes, strict=True):
             entry["ratio"] = one.ratio
-            # JSON has no NaN, and only a class without one finite voxel has.
-            entry |= {name: None for name in OF_VOXELS if np.isnan(entry[name])}
+            # JSON has no NaN, and a class without one finite voxel has nothing else.
+            entry |= {name: None for name in OF_VOXELS if not np.isfinite(entry[name])}
         return {"schema": SCHEMA, **value}
 
 
@@ -166,7 +166,7 @@ def _labels(cache: Cache, view: ClassView) -> dict[str, int]:
 
 def _number(value: float) -> str:
     """Return the shortest text that no other number has."""
-    return str(int(value)) if value.is_integer() else repr(value)
+    return str(int(value)) if float(value).is_integer() else repr(value)
 
 
 def _disk_bytes(cache: Cache, name: str) -> int:

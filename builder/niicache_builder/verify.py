@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from niicache.cache import open_cache
 from niicache.errors import FormatError, OptionError, Problem
 from niicache.format.names import RETIRED, ROOT, WORK
+from niicache_builder.contradictions import contradictions
 from niicache_builder.damage import UNREAD, hint_for
 from niicache_builder.examine import Examination, examine
 from niicache_builder.file_damage import file_damage, origin, suspects_of
@@ -86,12 +87,14 @@ def verify(
         from niicache_builder.stale import stale_cases  # brings along all that reads sources
 
         stale = stale_cases(cache, Path(source), progress)
+    problems = list(problems_of(cache, found, deep=not quick))
+    problems += contradictions(cache, wrong={*found.wrong, *unread}, deep=not quick)
     return Verification(
         quick=quick,
         subset=subset,
         files=len(cache.manifest.files) + 1,
         nbytes=found.nbytes,
-        problems=tuple(problems_of(cache, found, deep=not quick)),
+        problems=tuple(problems),
         stale=stale,
         notes=_notes(cache, len(found.kept)),
     )
@@ -178,7 +181,7 @@ def _manifest_problem(path: Path, error: FormatError) -> Problem:
     # What was said before open_cache put the path in front of it.
     inner = error.__cause__ if isinstance(error.__cause__, FormatError) else error
     return Problem(
-        code="manifest-damaged",
+        code="link" if path.is_symlink() else "manifest-damaged",
         path=str(path),
         got=inner.reason,
         expected="the manifest of a cache",

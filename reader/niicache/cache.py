@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from niicache.errors import FormatError, NotACacheError, OptionError, UncommittedError
 from niicache.format.names import ROOT, WORK
-from niicache.format.root import unpack_root
+from niicache.format.root import MOST_ROOT_BYTES, REBUILD, unpack_root
+from niicache.opening import read_below
 from niicache.shards import OpenShards
 from niicache.view import COLUMN_NAMES, ClassView
 
@@ -30,7 +32,7 @@ def open_cache(path: str | Path) -> Cache:
     """
     root = Path(path).expanduser()
     try:
-        data = (root / ROOT).read_bytes()
+        data = read_below(root, ROOT, MOST_ROOT_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         if (root / WORK).is_dir():
             raise UncommittedError(
@@ -44,6 +46,9 @@ def open_cache(path: str | Path) -> Cache:
             "expected a cache; make one with `niicache build SOURCE CACHE`"
         ) from error
     except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EINVAL}:
+            inner = FormatError(str(error.strerror), REBUILD)
+            raise FormatError(f"{root / ROOT}: {inner}") from inner
         raise NotACacheError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         manifest = unpack_root(data)

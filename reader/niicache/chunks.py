@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from niicache.errors import DamageError
-from niicache.files import check_files_left, check_generation, damage, retired
+from niicache.files import check_files_left, check_generation, damage
 from niicache.format.codec import ChunkError, decode
-from niicache.format.names import shard_path
+from niicache.format.names import RETIRED, shard_path
 from niicache.shards import ShardFile
 
 if TYPE_CHECKING:
@@ -145,12 +145,14 @@ class ChunkReader:
         return self._root / path, self._files[path]
 
     def _open_shard(self, shard: int) -> ShardFile:
-        path, entry = self._shard(shard)
-        return ShardFile(path, entry, self._places)
+        return self._open(self._names[shard], self._files[self._names[shard]])
 
     def _open_retired(self, shard: int) -> ShardFile:
-        _, entry = self._shard(shard)
-        return ShardFile(retired(self._root, entry), entry, self._places)
+        entry = self._files[self._names[shard]]
+        return self._open(f"{RETIRED}/{entry.sha256}", entry)
+
+    def _open(self, path: str, entry: FileEntry) -> ShardFile:
+        return ShardFile(self._root, path, entry, self._places, self.layout.stored_nbytes)
 
     def _damaged(self, shard: int, number: int, error: Exception) -> DamageError:
         path, entry = self._shard(shard)

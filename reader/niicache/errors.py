@@ -26,6 +26,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from niicache.inert import inert
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -54,7 +56,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Return ``path: [code] got X, expected Y; hint``."""
-        return f"{self.path}: [{self.code}] got {self.got}, expected {self.expected}; {self.hint}"
+        text = f"{self.path}: [{self.code}] got {self.got}, expected {self.expected}; {self.hint}"
+        return inert(text)
 
     def to_json(self) -> dict[str, str]:
         """Return the fields as a JSON object."""

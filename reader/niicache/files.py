@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from niicache.errors import CacheError, DamageError, FormatError, Problem
 from niicache.format.names import RETIRED, ROOT
-from niicache.format.root import unpack_root
+from niicache.format.root import MOST_ROOT_BYTES, unpack_root
+from niicache.opening import read_below
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,17 +40,17 @@ def read_file(root: Path, path: str, entry: FileEntry) -> bytes:
         DamageError: Neither place holds the bytes.
     """
     got = "no file"
-    for candidate in (root / path, retired(root, entry)):
+    for candidate in (path, f"{RETIRED}/{entry.sha256}"):
         try:
-            data = candidate.read_bytes()
+            data = read_below(root, candidate, entry.size)
         except FileNotFoundError:
             continue
         except OSError as error:
-            got = str(error)
+            got = error.strerror or str(error)
             continue
         if len(data) == entry.size and hashlib.sha256(data).hexdigest() == entry.sha256:
             return data
-        got = f"{len(data)} other bytes"
+        got = f"{len(data)} other bytes" if len(data) <= entry.size else "more bytes"
     raise DamageError([damage(root / path, got, f"{entry.size} bytes, sha256 {entry.sha256[:16]}")])
 
 
@@ -77,7 +78,7 @@ def check_generation(root: Path, files: Mapping[str, FileEntry]) -> None:
         CacheError: Another manifest is in force now, and what this one needs is gone.
     """
     try:
-        now = unpack_root((root / ROOT).read_bytes())
+        now = unpack_root(read_below(root, ROOT, MOST_ROOT_BYTES))
     except (OSError, FormatError):
         return
     if now.files != files:

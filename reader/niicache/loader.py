@@ -8,7 +8,7 @@ import numpy as np
 
 from niicache import forks
 from niicache.batch import Filler
-from niicache.errors import DamageError
+from niicache.errors import DamageError, NoMemoryError
 from niicache.gathering import plan_gathering
 from niicache.memory import empty
 from niicache.patches.patch import Reading
@@ -107,7 +107,18 @@ class Loader:
         return images
 
     def empty(self, draw: Draw, work: SampleWork | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return images to be filled and labels, of which the one-hot ones are done."""
+        """Return images to be filled and labels, of which the one-hot ones are done.
+
+        Raises:
+            NoMemoryError: There is no memory for a batch of them.
+        """
+        try:
+            return self._empty(draw, work)
+        except MemoryError as error:
+            what = f"{len(draw.rows):,} images of {self.cache.manifest.recipe.image.shape}"
+            raise NoMemoryError(f"no memory for a batch of {what}; give a smaller one") from error
+
+    def _empty(self, draw: Draw, work: SampleWork | None) -> tuple[np.ndarray, np.ndarray]:
         recipe, count = self.cache.manifest.recipe, len(draw.rows)
         image = recipe.image.shape if work is None else work.out_shape
         images = empty((count, *image), self.dtype)

@@ -13,6 +13,7 @@ import numpy as np
 
 from niicache.format.codec import ChunkError
 from niicache.format.shard import ABSENT, index_nbytes, unpack_index
+from niicache.opening import open_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,27 +40,29 @@ class ShardFile:
             name that is opened later may be another one.
     """
 
-    def __init__(self, path: Path, entry: FileEntry, places: int) -> None:
+    def __init__(self, root: Path, path: str, entry: FileEntry, places: int, most: int) -> None:
         """Open a shard.
 
         Args:
-            path: The file.
+            root: Folder of the cache.
+            path: The file below it.
             entry: What the manifest says of it.
             places: Places for chunks in its index.
+            most: Bytes that a stored chunk takes at most.
 
         Raises:
             OSError: It cannot be opened or read.
             ChunkError: Its size is another, or its index is damaged.
         """
-        self.path = path
-        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.path = root / path
+        self.fd = open_below(root, path)
         weakref.finalize(self, os.close, self.fd)
         size = os.fstat(self.fd).st_size
         if size != entry.size:
             raise ChunkError(f"a shard of {size} bytes in place of {entry.size}")
         tail = index_nbytes(places)
         index = os.pread(self.fd, tail, max(size - tail, 0))
-        self._extents = unpack_index(index, places, size)
+        self._extents = unpack_index(index, places, size, most=most)
         self.proven = np.zeros(places, np.bool_)
 
     def extent(self, place: int) -> tuple[int, int]:

@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from niicache.chunks import ChunkReader
-from niicache.errors import DamageError, OptionError
+from niicache.errors import DamageError, FormatError, NoMemoryError, OptionError
 from niicache.files import check_generation, read_file
+from niicache.format.column_checks import column_problems, spot_problems
+from niicache.format.columns import decode_column
 from niicache.format.facts import COLUMNS
 from niicache.format.geometry import chunk_boxes
 from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL, SPOTS
+from niicache.format.paths import small_shapes
+from niicache.format.root import REBUILD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from niicache.format.geometry import Shape
     from niicache.format.manifest import ArrayLayout, Manifest
     from niicache.shards import OpenShards
+
+CONTRADICTS = f"this contradicts the manifest; {REBUILD}"
 
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 
@@ -91,6 +98,7 @@ class ClassView:
         Raises:
             OptionError: There is no such column.
             DamageError: The column's files are missing or damaged.
+            FormatError: They are what the manifest says, and contradict it.
         """
         column: np.ndarray = self.stored_column(name)[self.rows]
         return column
@@ -119,8 +127,14 @@ class ClassView:
 
         Raises:
             DamageError: The files are missing or damaged.
+            FormatError: They are what the manifest says, and contradict it or each other.
         """
-        return spot_starts(self._stored(f"{SPOTS}/stop")), self._stored(f"{SPOTS}/voxel")
+        stops, voxels = (self._stored(f"{SPOTS}/{name}") for name in ("stop", "voxel"))
+        problems = spot_problems(stops, voxels, self._manifest.recipe)
+        if problems:
+            where = self._root / self.name / SPOTS
+            raise FormatError(f"{where}: {'; '.join(problems)}", CONTRADICTS)
+        return spot_starts(stops), voxels
 
     @cached_property
     def image(self) -> ChunkReader:
@@ -180,14 +194,16 @@ class ClassView:
         names = self.slot_names[chunk * size : (chunk + 1) * size]
         return ", ".join(name for name in names if name)
 
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[str, Shape]]:
+        return small_shapes(self._entry, self._manifest)
+
     def _stored(self, array: str) -> np.ndarray:
         if array not in self._arrays:
             self._arrays[array] = self._read_array(array)
         return self._arrays[array]
 
     def _read_array(self, array: str) -> np.ndarray:
-        from niicache.tables import decode_array
-
         prefix = f"{self.name}/{array}/"
         try:
             files: Mapping[str, bytes] = {
@@ -198,7 +214,20 @@ class ClassView:
         except DamageError:
             check_generation(self._root, self._manifest.files)
             raise
-        return decode_array(files)
+        dtype, shape = self._shapes[array]
+        try:
+            values = decode_column(files, dtype, shape)
+        except FormatError as error:
+            raise FormatError(f"{self._root / prefix}: {error}", CONTRADICTS) from error
+        except MemoryError as error:
+            what = f"{self._root / prefix}: no memory for an array of {shape} {dtype}"
+            raise NoMemoryError(what) from error
+        folder, _, name = array.partition("/")
+        recipe = self._manifest.recipe
+        problems = column_problems(name, values, self._entry, recipe) if folder == CASES else []
+        if problems:
+            raise FormatError(f"{self._root / prefix}: {'; '.join(problems)}", CONTRADICTS)
+        return values
 
 
 def spot_starts(stops: np.ndarray) -> np.ndarray:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import resource
-import signal
 import sys
 import tempfile
 from collections import Counter
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
+from limits import alarm, limited
 from nibabel import imageglobals
 from zoo import SINGLE, brain, sound, squeezed, swapped
 
@@ -241,38 +240,6 @@ def silent() -> Iterator[None]:
         yield
     finally:
         imageglobals.logger.disabled = before
-
-
-@contextlib.contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the main thread when what is inside takes too long."""
-
-    def ring(*_: object) -> None:
-        raise TimeoutError(f"more than {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-@contextlib.contextmanager
-def limited(spare: int) -> Iterator[None]:
-    """Let this process take so many bytes of memory more than it has, where that can be told."""
-    pages = Path("/proc/self/statm")
-    if not pages.exists():
-        yield
-        return
-    taken = int(pages.read_text().split()[0]) * resource.getpagesize()
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (taken + spare, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from building import build0, opened
-from fuzz import alarm, fuzz, limited, write
+from fuzz import fuzz, write
+from limits import alarm, limited
 from zoo import MNI152, SHAPE, squeezed
 from zoo import brain as real
 

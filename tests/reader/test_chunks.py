@@ -201,6 +201,8 @@ def test_a_broken_shard_breaks_its_cases_and_names_them(copy_of, request, kind, 
         assert "niicache verify" in problem.hint
         if after is None:
             assert problem.got == "No such file or directory"
+        elif damage is folder_instead:
+            assert problem.got == "something that is no file"
         elif after != before:
             assert problem.got == f"a shard of {after} bytes in place of {before}"
         else:

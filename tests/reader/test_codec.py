@@ -27,6 +27,7 @@ from niicache.format.codec import (
     encode,
     one_thread,
     stored_crc,
+    unzstd,
 )
 from niicache_builder.options import CODECS, DTYPES
 
@@ -205,3 +206,17 @@ def test_one_thread_puts_back_what_was_set(monkeypatch):
         with one_thread():
             assert blosc.use_threads is False
         assert blosc.use_threads is before
+
+
+@given(size=st.sampled_from([1, 255, 256, 257, 65791, 65792, 70000]), level=st.integers(1, 9))
+def test_a_zstd_frame_comes_back_if_it_is_not_longer_than_allowed(size, level):
+    data = bytes(numcodecs.zstd.compress(bytes(size), level))
+    assert unzstd(data, size) == bytes(size)
+    with pytest.raises(ChunkError, match=f"of {size} bytes, expected at most {size - 1}"):
+        unzstd(data, size - 1)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x28\xb5\x2f\xfd", bytes(20), b"\x28\xb5\x2f\xfd\x00\x00"])
+def test_what_is_no_zstd_frame_of_known_length_is_refused(data):
+    with pytest.raises(ChunkError):
+        unzstd(data, 100)

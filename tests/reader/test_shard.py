@@ -76,3 +76,17 @@ def test_a_chunk_outside_the_file_is_refused_though_the_checksum_holds(offset, n
 def test_a_chunk_that_just_fits_is_taken(offset, nbytes):
     data = lying(offset, nbytes)
     assert unpack_index(data, 1, 30 + len(data)).tolist() == [[offset, nbytes]]
+
+
+@pytest.mark.parametrize("extents", [[(0, 10), (9, 10)], [(0, 10), (0, 10)], [(9, 10), (0, 10)]])
+def test_chunks_that_share_bytes_are_refused(extents):
+    data = pack_index(extents, 2)
+    with pytest.raises(ChunkError, match="share bytes"):
+        unpack_index(data, 2, 30 + len(data))
+
+
+def test_a_chunk_longer_than_any_of_its_kind_is_refused():
+    data = pack_index([(0, 10)], 1)
+    assert unpack_index(data, 1, 30 + len(data), most=10).tolist() == [[0, 10]]
+    with pytest.raises(ChunkError, match="more than 9 bytes"):
+        unpack_index(data, 1, 30 + len(data), most=9)

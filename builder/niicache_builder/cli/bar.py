@@ -5,6 +5,8 @@ from __future__ import annotations
 import rich.progress as bars
 from rich.console import Console
 
+from niicache.inert import inert
+
 
 class Bar:
     """A bar with rate and remaining time."""
@@ -16,7 +18,7 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(inert(text), highlight=False, markup=False)
 
     def begin(self, what: str, total: int, unit: str) -> None:
         """Show the bar."""

@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 from niicache.format.names import PadMode
+from niicache.inert import inert_lines
 from niicache_builder.choices import DTYPES, CodecName, Labels, OnError
 from niicache_builder.cli.exits import DONE, HELP, SKIPPED, guarded
 from niicache_builder.cli.progress import watch
@@ -108,11 +109,15 @@ def build_command(
         progress = watch()
         if dry_run:
             plan = plan_build(source, cache, options, progress=progress)
-            click.echo(json.dumps(plan_json(plan), indent=1) if as_json else plan_text(plan))
+            click.echo(
+                json.dumps(plan_json(plan), indent=1) if as_json else inert_lines(plan_text(plan))
+            )
             return SKIPPED if plan.skipped else DONE
         built = build(source, cache, options, progress=progress)
         click.echo(
-            json.dumps(built_json(built, cache), indent=1) if as_json else built_text(built, cache)
+            json.dumps(built_json(built, cache), indent=1)
+            if as_json
+            else inert_lines(built_text(built, cache))
         )
         return SKIPPED if built.manifest.skipped else DONE
 

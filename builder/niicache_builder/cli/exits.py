@@ -31,6 +31,7 @@ from niicache.errors import (
     OptionError,
     ProblemsError,
 )
+from niicache.inert import inert_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ def guarded(
 
 def _failed(error: NiicacheError, *, as_json: bool) -> int:
     """Say an error and return its exit code."""
-    click.echo(f"error [{error.code}]: {error}", err=True)
+    click.echo(inert_lines(f"error [{error.code}]: {error}"), err=True)
     if as_json:
         with contextlib.suppress(OSError):  # stdout may be what failed
             click.echo(json.dumps(error_json(error), indent=1))

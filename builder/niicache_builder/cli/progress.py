@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from niicache.inert import inert
+
 if TYPE_CHECKING:
     from niicache_builder.progress import Progress
 
@@ -25,7 +27,7 @@ class Heartbeat:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        click.echo(text, err=True)
+        click.echo(inert(text), err=True)
 
     def begin(self, what: str, total: int, unit: str) -> None:
         """Start counting."""

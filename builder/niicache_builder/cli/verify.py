@@ -6,6 +6,7 @@ import json
 
 import click
 
+from niicache.inert import inert_lines
 from niicache_builder.cli.exits import DAMAGED, DONE, HELP, guarded
 from niicache_builder.cli.progress import watch
 from niicache_builder.cli.types import subset
@@ -35,7 +36,7 @@ def verify_command(
         from niicache_builder.report.verification import verification_json, verification_text
 
         found = verify(cache, quick=quick, subset=subset, source=source, progress=watch())
-        text = verification_text(found, cache)
+        text = inert_lines(verification_text(found, cache))
         click.echo(json.dumps(verification_json(found, cache), indent=1) if as_json else text)
         return DAMAGED if found.problems or found.stale else DONE
 

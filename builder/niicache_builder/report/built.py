@@ -55,7 +55,7 @@ def built_json(built: Built, path: str) -> dict[str, Any]:
         "shards_written": built.written,
         "shards_resumed": built.resumed,
         "disk_bytes": sum(entry.size for entry in built.manifest.files.values()),
-        "classes": [asdict(entry) for entry in built.manifest.classes],
+        "classes": built.manifest.to_json()["classes"],
         "skipped": [asdict(entry) for entry in built.manifest.skipped],
         "warnings": [warning.to_json() for warning in built.warnings],
         "plan": plan_json(built.plan),

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from niicache.inert import inert
 from niicache_builder.report.units import counted, in_bytes
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def stats_text(found: Stats) -> str:
 
 def _row(one: ClassStats, label_kind: str) -> tuple[str, ...]:
     return (
-        one.name,
+        inert(one.name),
         f"{one.cases:,}",
         f"{one.share:.1%}",
         _range(_join(one.shape_min, "d"), _join(one.shape_max, "d")),

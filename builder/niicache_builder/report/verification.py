@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import listing
+from niicache.inert import inert
 from niicache_builder.report.units import in_bytes
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def verification_json(found: Verification, path: str) -> dict[str, Any]:
 def detailed(problems: Sequence[Problem]) -> str:
     """Return one line a problem, and one that names its cases."""
     lines = listing(problems).splitlines()
-    where = [f"    class {p.class_name}, cases {p.case}" if p.case else "" for p in problems]
+    where = [inert(f"    class {p.class_name}, cases {p.case}") if p.case else "" for p in problems]
     told = [lines[0]]
     for line, cases in zip(lines[1:], where, strict=True):
         told += [line, cases] if cases else [line]

@@ -6,14 +6,11 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from niicache.errors import Problem
-from niicache.format.names import CACHEDIR_TAG, README, ROOT, SKIPPED
+from niicache.format.class_names import CLASS_RULE, class_fault
 from niicache_builder.sources.found import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-# A class becomes a folder of the cache, beside these files (and Zarr reserves the first).
-_TAKEN = {name.lower() for name in (ROOT, README, CACHEDIR_TAG, SKIPPED)}
 
 
 def class_problems(names: Iterable[str], *, path_of: Callable[[str], str]) -> tuple[Problem, ...]:
@@ -30,10 +27,10 @@ def class_problems(names: Iterable[str], *, path_of: Callable[[str], str]) -> tu
     problems: list[Problem] = []
     first: dict[str, str] = {}
     for name in sorted(names):
-        fault = _fault(name)
+        fault = class_fault(name)
         if fault:
             hint = "rename the class"
-            problems.append(_problem("class-name", path_of(name), fault, _RULE, hint, name))
+            problems.append(_problem("class-name", path_of(name), fault, CLASS_RULE, hint, name))
         other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name:
             got = f"classes {other!r} and {name!r}"
@@ -41,25 +38,6 @@ def class_problems(names: Iterable[str], *, path_of: Callable[[str], str]) -> tu
             expected = "names that differ in more than letter case"
             problems.append(_problem("class-name-case", path_of(name), got, expected, hint, name))
     return tuple(problems)
-
-
-_RULE = "a name without / \\ and control characters that does not begin with . or __"
-
-
-def _fault(name: str) -> str:
-    """Return what makes a class name unusable, or ""."""
-    if not name:
-        return "an empty name"
-    if clean(name) != name:
-        return "a name that is not UTF-8"
-    if name.startswith("__"):
-        return f"{name!r}, which begins with __"
-    if name.startswith("."):
-        return f"{name!r}, which begins with a dot"
-    if name.lower() in _TAKEN:
-        return f"{name!r}, which is a file of every cache"
-    bad = [char for char in name if char in "/\\" or unicodedata.category(char) == "Cc"]
-    return f"{name!r}, with {bad[0]!r} in it" if bad else ""
 
 
 def _problem(code: str, path: str, got: str, expected: str, hint: str, name: str) -> Problem:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Literal
 
 import google_crc32c
 import numpy as np
-from numcodecs import blosc
+from numcodecs import blosc, zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CRC_BYTES = 4
 BLOSC_HEADER_BYTES = 16
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_CHUNK_BYTES = 2**31 - 1 - BLOSC_HEADER_BYTES
 """c-blosc 1 keeps sizes in a signed 32-bit integer (blosc.h, BLOSC_MAX_BUFFERSIZE)."""
 
@@ -111,6 +112,42 @@ def _check_blosc_header(payload: memoryview, decoded: int) -> None:
             f"blosc header of {nbytes} decoded and {cbytes} stored bytes "
             f"in place of {decoded} and {len(payload)}"
         )
+
+
+def unzstd(data: bytes, most: int) -> bytes:
+    """Return what a zstd frame holds.
+
+    Args:
+        data: One frame that says how long its content is.
+        most: Bytes that it may hold.
+
+    Raises:
+        ChunkError: It is no such frame, or holds more; nothing was decompressed then.
+    """
+    size = _zstd_size(data)
+    if size is None or size > most:
+        raise ChunkError(f"a zstd frame of {size} bytes, expected at most {most}")
+    try:
+        found = bytes(zstd.decompress(data))
+    except RuntimeError as error:
+        raise ChunkError(f"zstd refused the bytes: {error}") from error
+    if len(found) != size:
+        raise ChunkError(f"{len(found)} bytes in a zstd frame of {size}")
+    return found
+
+
+def _zstd_size(data: bytes) -> int | None:
+    """Return the length that a frame's header says its content has (RFC 8878, 3.1.1.1)."""
+    if data[:4] != ZSTD_MAGIC or len(data) < 5:  # noqa: PLR2004 - magic number and descriptor
+        return None
+    descriptor = data[4]
+    single, flag = descriptor >> 5 & 1, descriptor >> 6
+    width = (single, 2, 4, 8)[flag]
+    at = 5 + (1 - single) + (0, 1, 2, 4)[descriptor & 3]
+    field = data[at : at + width]
+    if not width or len(field) < width:
+        return None
+    return int.from_bytes(field, "little") + (256 if width == 2 else 0)  # noqa: PLR2004 - as the RFC has it
 
 
 @contextlib.contextmanager

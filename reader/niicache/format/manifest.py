@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from niicache.format.codec import Blosc
+from niicache.format.codec import BLOSC_HEADER_BYTES, CRC_BYTES, Blosc
 from niicache.format.geometry import Shape, chunk_count
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ class ArrayLayout:
     def chunk_nbytes(self) -> int:
         """Bytes of one decoded chunk."""
         return math.prod(self.chunk) * _itemsize(self.dtype)
+
+    @property
+    def stored_nbytes(self) -> int:
+        """Bytes that a chunk takes at most as it is stored."""
+        header = 0 if self.codec is None else BLOSC_HEADER_BYTES
+        return self.chunk_nbytes + header + CRC_BYTES
 
     @property
     def blocks(self) -> int:

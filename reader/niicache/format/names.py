@@ -30,6 +30,12 @@ SPOTS: Final = "spots"
 LabelKind = Literal["mask", "vector", "folder"]
 PadMode = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
 
+DTYPES: Final = (
+    *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
+    *("float16", "float32", "float64"),
+)
+"""Of voxels and labels."""
+
 SPATIAL_AXES: Final = ("x", "y", "z")
 """NIfTI's own order: the first axis of the stored array is x, the fastest one on disk."""
 

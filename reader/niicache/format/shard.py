@@ -35,16 +35,20 @@ def pack_index(extents: list[tuple[int, int]], chunks: int) -> bytes:
     return body + crc32c(body).to_bytes(CRC_BYTES, "little")
 
 
-def unpack_index(data: bytes, chunks: int, file_size: int) -> np.ndarray:
+def unpack_index(
+    data: bytes, chunks: int, file_size: int, *, most: int | None = None
+) -> np.ndarray:
     """Return the index as (chunks, 2) uint64 array of offset and nbytes.
 
     Args:
         data: The last :func:`index_nbytes` bytes of the shard.
         chunks: Places in the shard.
         file_size: Bytes of the whole shard.
+        most: Bytes that a stored chunk takes at most, where the caller knows it.
 
     Raises:
-        ChunkError: The crc32c does not hold, or a chunk lies outside the file.
+        ChunkError: The crc32c does not hold, a chunk lies outside the file or is too long, or two
+            share bytes.
     """
     if len(data) != index_nbytes(chunks):
         raise ChunkError(f"a shard index of {len(data)} bytes in place of {index_nbytes(chunks)}")
@@ -57,4 +61,9 @@ def unpack_index(data: bytes, chunks: int, file_size: int) -> np.ndarray:
     # Compared without adding, because a lying offset plus nbytes may wrap around.
     if np.any(stored[:, 1] > room) or np.any(stored[:, 0] > room - stored[:, 1]):
         raise ChunkError("the shard index points outside the file")
+    if most is not None and np.any(stored[:, 1] > most):
+        raise ChunkError(f"the shard index has a chunk of more than {most} bytes")
+    stored = stored[np.argsort(stored[:, 0], kind="stable")]
+    if np.any(stored[:-1].sum(axis=1) > stored[1:, 0]):
+        raise ChunkError("the shard index has two chunks share bytes")
     return table
