@@ -57,4 +57,9 @@ BREAKS = {
     "dead-worker": Break("dead_worker", tests=range(5), soak=200),
     "rebuilt-under-readers": Break("rebuilt_under_readers", tests=range(10), soak=500),
     "mutated-file": Break("mutated_file", tests=(), soak=2000),  # 100 mutations each
+    "damaged-cache": Break("damaged_cache", tests=(), soak=2000),
+    "damage-while-training": Break("damage_while_training", tests=(), soak=20),  # 200 each
+    "lying-chunk": Break("decoder", tests=(), soak=2000),  # 500 chunks each
+    "hostile-metadata": Break("hostile_metadata", tests=(), soak=50_000),
+    "long-runs": Break("long_runs", tests=(), soak=1),
 }
