@@ -29,7 +29,7 @@ from mni_slices import load_head, slices, write_slices  # noqa: E402 - as above
 from synthetic import write_cases  # noqa: E402 - as above
 
 # Scales and functions change no picture; what Keras has of its own is in image_data_generator.
-UNSEEN = {"Compose", "Lambda", "ZScore", "Window", "Rescale"}
+UNSEEN = {"Compose", "Lambda", "ZScore", "MinMax", "Percentile", "Window", "Rescale", "Clip"}
 UNSEEN |= {"KerasAffine", "KerasBrightness", "KerasChannelShift", "KerasStandardise"}
 
 

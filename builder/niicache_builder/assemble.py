@@ -19,6 +19,7 @@ from niicache.format.names import (
 )
 from niicache_builder.attempt import KILLS_WORKER
 from niicache_builder.commit import Contents, entry_of
+from niicache_builder.duplicates import MISLEADING, duplicates
 from niicache_builder.interrupts import held_back
 from niicache_builder.meaning import voxel_warnings
 from niicache_builder.plan import Plan, skipped_case
@@ -77,7 +78,8 @@ def assemble(
         old: The committed cache, which the other units are taken from.
 
     Raises:
-        SourceError: Not one case could be read.
+        SourceError: Not one case could be read, or an image lies in two classes or splits and that
+            is not allowed.
     """
     # zarr takes a quarter of a second to load: workers need not, nor what ends before this. Torn
     # out of it, Python would call Ctrl-C an error of the class that was being made.
@@ -89,6 +91,10 @@ def assemble(
     failures = sorted(problem for result in results.values() for problem in result.failures)
     if not classes:
         raise SourceError(failures)
+    warnings = _warnings(classes, plan)
+    misleading = [one for one in warnings if one.code in MISLEADING]
+    if misleading and plan.on_duplicates == "stop":
+        raise SourceError(misleading)
     skipped = sorted((*plan.skipped, *_failed(failures, plan)))
     values = _label_values(classes)
     document, small = metadata_files(
@@ -112,16 +118,19 @@ def assemble(
         shards={f"{u.class_name}/{u.index}": r.key for one in classes for u, r in one.units},
         files=dict(sorted(files.items())),
         skipped=tuple(skipped),
+        split=plan.split,
     )
     waiting = {path: file for path, file in staged.items() if file.exists()}
     contents = Contents(manifest=manifest, document=document, small=small, staged=waiting)
-    return contents, _warnings(classes, plan)
+    return contents, warnings
 
 
 def _warnings(classes: Iterable[_Class], plan: Plan) -> tuple[Problem, ...]:
     records = {one.name: [record for record in one.records if record] for one in classes}
-    kind = plan.recipe.label_kind
-    return voxel_warnings(records, root=plan.scan.layout.root, label_kind=kind)
+    root, kind = plan.scan.layout.root, plan.recipe.label_kind
+    facts = {name: [record.facts for record in held] for name, held in records.items()}
+    copies = duplicates(facts, root=root, split=plan.split)
+    return (*voxel_warnings(records, root=root, label_kind=kind), *copies)
 
 
 def _shards(classes: Iterable[_Class], recipe: Recipe) -> dict[str, tuple[Unit, UnitResult, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from niicache_builder.commit import clean_up, commit
 from niicache_builder.execute import execute, said_by
 from niicache_builder.lock import hold
 from niicache_builder.machine import check_disk, check_memory
+from niicache_builder.moves import moves
 from niicache_builder.options import BuildOptions, default_workers
 from niicache_builder.plan import Plan, make_plan
 from niicache_builder.previous import (
@@ -157,4 +158,4 @@ def _plan(found: Scan, options: BuildOptions, old: Cache | None) -> Plan:
         unchanged = unchanged_cases(found.cases, previous, old, found.layout.root)
         plan = make_plan(found, options, previous=previous, unchanged=unchanged)
     check_memory(plan)
-    return plan
+    return replace(plan, warnings=tuple(sorted((*plan.warnings, *moves(old, plan)))))

@@ -9,5 +9,6 @@ from niicache.format.names import DTYPES
 Labels = Literal["auto", "mask", "vector", "folder"]
 CodecName = Literal["fast", "balanced", "small", "none"]
 OnError = Literal["stop", "skip"]
+OnDuplicates = Literal["stop", "warn"]
 
 __all__ = ["DTYPES", "CodecName", "Labels", "OnError"]

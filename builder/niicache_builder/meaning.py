@@ -35,8 +35,8 @@ def voxel_warnings(
         label_kind: What the labels are.
 
     Returns:
-        Codes ``image-nonfinite``, ``image-constant``, ``label-nonfinite``, ``mask-values``,
-        ``mask-empty``, ``image-twice`` and ``image-in-two-classes``.
+        Codes ``image-nonfinite``, ``image-constant``, ``label-nonfinite``, ``mask-values`` and
+        ``mask-empty``.
     """
     found: list[Problem] = []
     for name, members in records.items():
@@ -49,7 +49,7 @@ def voxel_warnings(
                 path = str(root / facts.label)
                 odd_label = _label(record, label_kind)
                 found += [odd.warning(path, name, facts.name) for odd in odd_label]
-    return tuple(sorted((*found, *_copies(records, root))))
+    return tuple(sorted(found))
 
 
 def _image(facts: CaseFacts) -> Iterator[Oddity]:
@@ -87,19 +87,3 @@ def _mask(counts: Mapping[float, int]) -> Iterator[Oddity]:
     if not any(counts.keys()):
         hint = "fine where there is nothing to see; else draw it"
         yield Oddity("mask-empty", "a mask of nothing but 0", "something marked", hint)
-
-
-def _copies(records: Mapping[str, Iterable[CaseRecord]], root: Path) -> Iterator[Problem]:
-    """Yield a warning for each image whose bytes came before, by class and name."""
-    first: dict[str, tuple[str, CaseFacts]] = {}
-    everyone = ((name, record.facts) for name in records for record in records[name])
-    for name, facts in sorted(everyone, key=lambda one: (one[0], one[1].name)):
-        other, before = first.setdefault(facts.image_hash, (name, facts))
-        if before is facts:
-            continue
-        got = f"the bytes of {root / before.image} (class {other}, case {before.name})"
-        code, expected, hint = "image-twice", "every image once", "leave one of them out"
-        if other != name:
-            code, expected = "image-in-two-classes", "an image in one class"
-            hint = "no training can tell them apart: find out which class is right"
-        yield Oddity(code, got, expected, hint).warning(str(root / facts.image), name, facts.name)

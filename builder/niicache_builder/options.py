@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 
 from niicache.errors import OptionError
 from niicache.format.codec import Blosc
+from niicache.format.manifest import SplitRule
 from niicache.format.names import LabelKind, PadMode
-from niicache_builder.choices import DTYPES, CodecName, Labels, OnError
+from niicache.splits import share_problem
+from niicache_builder.choices import DTYPES, CodecName, Labels, OnDuplicates, OnError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CODECS: Final[dict[CodecName, Blosc | None]] = {
     "fast": Blosc(cname="lz4", clevel=5, shuffle="shuffle"),
@@ -44,6 +50,12 @@ class BuildOptions:
         labels: What the labels are; ``auto`` finds out from the files.
         pad_value: Value of constant padding around images. Around masks it is 0.
         pad_mode: A mode of ``numpy.pad``, for images and masks.
+        split: Name to share of each split, such as train to 0.8 and val to 0.2; none if None.
+        split_seed: Another one splits in another way.
+        group_by: Regular expression with one group, sought in the path of a case's image: what it
+            catches stays together in a split. Cases that a table gives a group keep that.
+        on_duplicates: Where the same image lies in two splits or two classes, ``stop`` before
+            anything is committed, or ``warn``.
         workers: Processes; 0 works in this one; the CPUs of this process if None.
         on_error: ``stop`` before anything is committed, or ``skip`` the cases with problems.
 
@@ -60,6 +72,10 @@ class BuildOptions:
     labels: Labels = "auto"
     pad_value: float = 0
     pad_mode: PadMode = "constant"
+    split: Mapping[str, float] | None = None
+    split_seed: str = ""
+    group_by: str | None = None
+    on_duplicates: OnDuplicates = "stop"
     workers: int | None = None
     on_error: OnError = "stop"
 
@@ -76,6 +92,14 @@ class BuildOptions:
             if sizes is not None:
                 # Plain numbers, because the recipe is written as JSON and numpy's are none.
                 object.__setattr__(self, name, tuple(map(int, sizes)))
+
+    @property
+    def split_rule(self) -> SplitRule | None:
+        """How cases are split, as the manifest has it."""
+        if self.split is None:
+            return None
+        shares = tuple((name, float(share)) for name, share in self.split.items())
+        return SplitRule(shares=shares, seed=self.split_seed)
 
     def _rules(self) -> list[tuple[str, str, bool]]:
         """Return the name of an option, what is expected of it, and whether it is so."""
@@ -112,7 +136,26 @@ class BuildOptions:
             one_of("pad_mode", get_args(PadMode)),
             ("workers", "0 (this process) or more", self.workers is None or self.workers >= 0),
             one_of("on_error", get_args(OnError)),
+            ("split", *_split_rule(self.split)),
+            ("split_seed", "a seed for split, which is not given", self._seed_is_used()),
+            ("group_by", "a regular expression with one group, sub-(\\w+)", _groups(self.group_by)),
+            one_of("on_duplicates", get_args(OnDuplicates)),
         ]
+
+    def _seed_is_used(self) -> bool:
+        return not self.split_seed or self.split is not None
+
+
+def _split_rule(split: Mapping[str, float] | None) -> tuple[str, bool]:
+    problem = None if split is None else share_problem(split)
+    return problem or "", problem is None
+
+
+def _groups(pattern: str | None) -> bool:
+    try:
+        return pattern is None or re.compile(pattern).groups == 1
+    except re.error:
+        return False
 
 
 def _positive(values: tuple[int, ...]) -> bool:

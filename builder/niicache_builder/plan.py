@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from niicache.format.facts import CaseFacts
+    from niicache.format.manifest import SplitRule
     from niicache.format.names import LabelKind
+    from niicache_builder.choices import OnDuplicates
     from niicache_builder.options import BuildOptions
     from niicache_builder.scan import CaseScan, Scan
 
@@ -54,6 +56,8 @@ class Plan:
         skipped: Cases that stay out.
         problems: Why they do.
         warnings: What is odd about names and headers of those that come in.
+        split: How cases are split, if they are.
+        on_duplicates: What is done where one image lies in two splits or classes.
         previous: What the units that need not be written are taken from.
         disk_bytes: What the shards to be written will take at most, roughly.
         worker_bytes: Memory of one worker at most, roughly.
@@ -68,6 +72,8 @@ class Plan:
     skipped: tuple[SkippedCase, ...]
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    split: SplitRule | None
+    on_duplicates: OnDuplicates
     previous: Previous | None
     disk_bytes: int
     worker_bytes: int
@@ -123,6 +129,8 @@ def make_plan(
         skipped=(*(skipped_case(problem, scan.layout.root) for problem in problems), *again),
         problems=problems,
         warnings=doubts(sound, root=scan.layout.root, label_kind=kind[0], headers=scan.warnings),
+        split=options.split_rule,
+        on_duplicates=options.on_duplicates,
         previous=kept,
         disk_bytes=sum(disk_bytes(unit, recipe) for unit in todo),
         worker_bytes=worker_bytes(sound, recipe),

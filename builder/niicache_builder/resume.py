@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from niicache.format.names import WORK, shard_path
@@ -38,7 +39,18 @@ def finished(unit: Unit, plan: Plan, target: Path) -> UnitResult | None:
         staged = staged_path(work, unit.id, array)
         if entry is None or not (_has_size(staged, entry) or is_file_of(path, entry)):
             return None
-    return result
+    return _grouped(result, unit)
+
+
+def _grouped(result: UnitResult, unit: Unit) -> UnitResult:
+    """Return a result with the groups of now: a unit is the same whatever groups its cases have."""
+    records = tuple(
+        record
+        if record is None or case is None
+        else replace(record, facts=replace(record.facts, group=case.files.group))
+        for record, case in zip(result.records, unit.slots, strict=True)
+    )
+    return replace(result, records=records)
 
 
 def adopt(units: Iterable[Unit], work: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError
+from niicache_builder.groups import with_groups
 from niicache_builder.memory import memory_bytes
 from niicache_builder.nifti import Header, NiftiError, read_header
 from niicache_builder.nifti_error import too_large
@@ -126,6 +127,8 @@ def scan_source(
     layout = find_cases(source)
     if options.labels == "folder":
         layout = without_labels(layout)
+    if options.group_by is not None:
+        layout = with_groups(layout, options.group_by)
     if layout.name != NO_LAYOUT:
         progress.note(f"{layout.name} layout: {layout.reason}")
     for text in layout.notes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -40,3 +41,9 @@ def ahead(
         finally:
             for future in under_way:
                 future.cancel()
+
+
+def usual_threads() -> int:
+    """Return the CPUs of this process, at most 4: more threads than that wait for each other."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(4, cpus or 1)

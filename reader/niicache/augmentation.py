@@ -1,35 +1,24 @@
-"""Transforms of a Sequence: drawn once for each sample, applied on the way from chunk to batch.
-
-A case that lies decoded in memory is resampled straight into its place in the batch, which is also
-where its dtype changes. Nothing is copied in between.
-"""
+"""Transforms of a Sequence: what they have to know, and whether they fit its cache."""
 
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from niicache import augment
 from niicache.augment.batch_transform import BatchTransform
 from niicache.augment.compose import Compose
-from niicache.augment.placing import Cases, place_cases
 from niicache.augment.transform import Facts, Transform
-from niicache.augment.warp import STRAIGHT
 from niicache.errors import OptionError
 from niicache.sampling import sample_generator
-from niicache.transform import note, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from niicache.augment.plan import Plan
-    from niicache.augment.warp import Line
-    from niicache.batch import PutCases
     from niicache.cache import Cache
-    from niicache.format.manifest import ArrayLayout, Recipe
-    from niicache.sampling import Draw
+    from niicache.format.manifest import Recipe
     from niicache.transform import Key
     from niicache.view import ClassView
 
@@ -82,82 +71,28 @@ class Augmentation:
         return Facts(**{name: tuple(column[number][row].tolist()) for name, column in columns})
 
 
-class SampleWork:
-    """The work of an :class:`Augmentation` on one batch, for the thread that makes it.
+def apply_to_batch(
+    transform: BatchTransform,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *weights: np.ndarray,
+    key: Key,
+) -> tuple[np.ndarray, ...]:
+    """Transform a whole batch, with a generator that none of its samples has.
 
-    Attributes:
-        out_shape: Of an image in the batch, ``(*spatial, channel)``.
+    Args:
+        transform: What to do.
+        images: ``(batch, *spatial, channel)``.
+        labels: ``(batch, ...)``.
+        weights: ``(batch, *spatial)``, or none. They go where the voxels of masks go.
+        key: Of the batch.
     """
 
-    def __init__(self, augmentation: Augmentation, key: Key) -> None:
-        self.out_shape = augmentation.out_shape
-        self._augmentation = augmentation
-        self._compose = augmentation.compose
-        self._key = key
-        self._params: dict[int, Any] = {}
-        self._plans: dict[int, tuple[Plan, Line]] = {}
+    def done(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return transform(images, labels, sample_generator(*key, len(images)))
 
-    def draw(self, draw: Draw, slots: np.ndarray) -> None:
-        """Draw the parameters of some samples.
-
-        Args:
-            draw: The samples.
-            slots: (k,) int64, their places in the batch.
-        """
-        ours = self._augmentation
-        samples = zip(draw.classes.tolist(), draw.rows.tolist(), slots.tolist(), strict=True)
-        for number, row, slot in samples:
-            try:
-                rng = sample_generator(*self._key, slot)
-                params = self._compose.draw(rng, ours.shape, ours.facts(number, row))
-                line = self._compose.line(params) or STRAIGHT
-                self._plans[slot] = self._compose.plan(params, ours.shape), line
-                self._params[slot] = params
-            except Exception as error:
-                note(error, self._key, slot)
-                raise
-
-    def into(
-        self, batch: np.ndarray, layout: ArrayLayout, what: Literal["image", "mask"]
-    ) -> PutCases:
-        """Return what puts cases from memory into their places of the batch.
-
-        Args:
-            batch: ``(batch, *spatial, channel)``.
-            layout: How the cases are stored.
-            what: They are.
-        """
-        dtype = np.dtype(layout.dtype)
-
-        def put_cases(addresses: np.ndarray, slots: np.ndarray) -> None:
-            if not len(slots):
-                return
-            plans, lines = zip(*[self._plans[slot] for slot in slots.tolist()], strict=True)
-            cases = Cases(addresses, dtype, layout.shape)
-            place_cases(cases, batch, slots, plans, lines, what=what)
-
-        return put_cases
-
-    def finish(self, images: np.ndarray, labels: np.ndarray) -> None:
-        """Do in place what is left to do when every case is in its place."""
-        for slot in range(len(images)):
-            try:
-                image, label = images[slot], labels[slot]
-                made, mark = self._compose.finish(image, label, self._params[slot])
-                if made is not image:
-                    put(images, slot, made, "image")
-                if mark is not label:
-                    put(labels, slot, mark, "label")
-            except Exception as error:
-                note(error, self._key, slot)
-                raise
-
-
-def apply_to_batch(
-    transform: BatchTransform, images: np.ndarray, labels: np.ndarray, key: Key
-) -> tuple[np.ndarray, np.ndarray]:
-    """Transform a whole batch, with a generator that none of its samples has."""
-    return transform(images, labels, sample_generator(*key, len(images)))
+    moved = (done(images[..., :0], one[..., None])[1][..., 0] for one in weights)
+    return (*done(images, labels), *moved)
 
 
 def check_batch_transform(
@@ -189,7 +124,11 @@ def check_batch_transform(
 
 
 def augmentation_for(
-    transform: object, cache: Cache, dtype: np.dtype, patch: tuple[int, ...] | None = None
+    transform: object,
+    cache: Cache,
+    dtype: np.dtype,
+    patch: tuple[int, ...] | None = None,
+    scale: Transform | None = None,
 ) -> Augmentation | None:
     """Return how a Sequence augments; None where whole cases go to a function, or stay as they are.
 
@@ -198,11 +137,14 @@ def augmentation_for(
         cache: The open cache.
         dtype: Of the images.
         patch: Spatial shape of the patches; None for whole cases.
+        scale: Of intensity, done first.
 
     Raises:
         OptionError: It is no transform, or fits neither the cases nor the dtype of the images.
     """
     _check_kind(transform)
+    if scale is not None:
+        transform = Compose(scale, *([transform] if isinstance(transform, Transform) else []))
     if not isinstance(transform, Transform) and patch is None:
         return None
     recipe = cache.manifest.recipe

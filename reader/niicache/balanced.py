@@ -5,15 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from niicache.augmentation import apply_to_batch, check_batch_transform
-from niicache.epochs import EpochSequence
-from niicache.errors import OptionError
+from niicache.drawn import DrawnSequence
 from niicache.identity import describe
 from niicache.loader import class_rows
 from niicache.losses import Losses
-from niicache.mixing import sampler_score
 from niicache.options import (
     check_count,
     check_flag,
@@ -21,31 +17,33 @@ from niicache.options import (
     class_weights,
 )
 from niicache.patches.options import patch_sampler
-from niicache.patches.patch import Patch
 from niicache.sampling import Sampler
+from niicache.selection import Selection
 from niicache.sequence import MEMORY
-from niicache.spares import Spares
+from niicache.weighting import voxel_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
+
     from niicache.augment import BatchTransform, Transform
     from niicache.batch import Check
     from niicache.cache import Cache
+    from niicache.normalising import Normalize
     from niicache.patches.foreground import Foreground
-    from niicache.patches.patch import Reading
-    from niicache.patches.sampler import PatchSampler
-    from niicache.sampling import Draw
+    from niicache.selection import Where
     from niicache.sequence import Collate
     from niicache.transform import Function
+    from niicache.weighting import SampleWeight
 
 OnDamage = Literal["raise", "skip"]
 
 DAMAGE_LIMIT = 100
 
 
-class BalancedSequence(EpochSequence):
+class BalancedSequence(DrawnSequence):
     """Batches that hold an exact share of each class, for ``model.fit`` and as a plain sequence.
 
     ``sequence[step]`` is a pure function of the arguments, of :attr:`epoch` and of the step. One
@@ -66,6 +64,9 @@ class BalancedSequence(EpochSequence):
         cache: Cache | str | Path,
         batch_size: int,
         *,
+        split: str | None = None,
+        fold: tuple[int, int] | None = None,
+        where: Where | None = None,
         weights: Sequence[float] | dict[str, float] | None = None,
         steps: int | Literal["longest", "shortest", "total"] | None = None,
         seed: int = 0,
@@ -74,8 +75,10 @@ class BalancedSequence(EpochSequence):
         mix: int | Literal["all"] = 4,
         patch: tuple[int, ...] | None = None,
         foreground: Foreground | float | None = None,
+        normalize: Normalize | None = None,
         transform: Transform | Function | None = None,
         batch_transform: BatchTransform | None = None,
+        sample_weight: SampleWeight | None = None,
         collate_fn: Collate | None = None,
         dtype: str = "float32",
         input_name: str | None = None,
@@ -90,6 +93,13 @@ class BalancedSequence(EpochSequence):
         Args:
             cache: An open cache, or its path.
             batch_size: Samples in a batch.
+            split: Draw from a split that ``niicache build --split`` named, such as "train".
+            fold: (k, n), beside ``split="train"`` or ``"val"``: the k-th of n folds, from 0, is
+                "val" and the others are "train". Folds are made of the splits "train" and "val",
+                or of all cases of a cache without splits.
+            where: Draw from cases whose columns are as asked: ``{"group": ["a", "b"], "spacing":
+                lambda mm: max(mm) < 2}``. A function gets the value, a tuple where it is several;
+                a list or a set holds those that are allowed; anything else is the only one.
             weights: Share of each class, relative, in the order of ``cache.classes`` or by name;
                 equal if None. 0 leaves a class out.
             steps: Batches in an epoch: a number, or enough to show every case of the class that
@@ -106,13 +116,22 @@ class BalancedSequence(EpochSequence):
             foreground: Share of the samples of a batch, 0 to 1, whose patch holds a voxel of the
                 mask's foreground; a :class:`niicache.Foreground` says more. For caches that were
                 built with ``--patch``.
+            normalize: Scale of the images, before ``transform`` and per channel: "zscore" or
+                "minmax" by what the cache knows of each case; ("window", low, high) in the units
+                of the voxels, or ("percentile", 0.5, 99.5) of each case, cut and scaled to 0 to
+                1. Padding does not count, and is scaled along.
             transform: On each sample, in the thread that prepares the batch. One of
                 :mod:`niicache.augment`, which resamples cases on their way into the batch and may
                 change their shape; or a function ``(image, label, rng) -> (image, label)``: the
                 image comes in ``dtype`` and both keep their shapes; the arrays may be changed in
                 place. ``rng`` belongs to this sample of this batch.
             batch_transform: On each batch after that: ``augment.MixUp`` or ``augment.CutMix``.
+            sample_weight: Weights ``(batch, *spatial)`` of the voxels of masks, delivered third:
+                "balanced", every label counts for as much and a real voxel for 1 on average;
+                "valid", 1; or your own, ``{label: weight}``. Padding, and what a transform
+                fills, weighs 0. ``class_weight`` of Keras cannot do masks.
             collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
+                It gets the weights too, if there are.
             dtype: Of the images. One-hot labels have it too, vectors if it is float32 or float64;
                 masks keep theirs.
             input_name: Name of the model's input: x becomes ``{input_name: x}``.
@@ -136,6 +155,7 @@ class BalancedSequence(EpochSequence):
         check_count("damage_limit", damage_limit, 0)
         super().__init__(
             cache,
+            normalize=normalize,
             transform=transform,
             collate_fn=collate_fn,
             dtype=dtype,
@@ -145,103 +165,47 @@ class BalancedSequence(EpochSequence):
             check=check,
             patches=partial(patch_sampler, patch=patch, foreground=foreground, size=batch_size),
         )
+        selection = Selection(split=split, fold=fold, where=where)
+        rows = class_rows(self.cache, keep=selection.keep(self.cache))
+        shares = class_weights(weights, self.cache.classes)
+        selection.check_filled(rows, [1] * len(rows) if shares is None else shares)
         self._sampler = Sampler(
-            class_rows(self.cache),
+            rows,
             batch_size,
-            weights=class_weights(weights, self.cache.classes),
+            weights=shares,
             steps=steps,
             seed=seed,
             shuffle=shuffle,
             replacement=replacement,
             mix=mix,
         )
+        exact = [float(share) for share in self._sampler.shares.exact]
+        self._weights = voxel_weights(self.cache, sample_weight, rows, exact)
         self._seed = seed
+        self._selected = selection.describe(rows)
         recipe, shape = self.cache.manifest.recipe, self._out_shape
         check_batch_transform(batch_transform, shape, recipe, self._dtype)
         self._batch_transform = batch_transform
         self._losses = None if on_damage == "raise" else Losses(damage_limit)
         self._count_passes(self._sampler.steps)
 
-    @property
-    def mixing(self) -> float:
-        """How near the order of cases comes to a full shuffle: 0 is a fixed order, 1 is one."""
-        return sampler_score(self._sampler)
-
-    @property
-    def damaged(self) -> tuple[tuple[str, str], ...]:
-        """(class, case) of each case that was met damaged and skipped, sorted."""
-        return () if self._losses is None else self._losses.cases
-
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-        return self._sampler.steps
-
-    def _samples(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def _samples(self, epoch: int, step: int) -> tuple[np.ndarray, ...]:
         draw = self._sampler.draw(epoch, step)
         spares = self._spares()
         load = self._loader.load if spares is None else partial(spares.load, epoch=epoch, step=step)
         key = (self._seed, epoch, step)
-        images, labels = self._transformed(draw, load, key)
+        batch = self._transformed(draw, load, key)
         if self._batch_transform is not None:
-            return apply_to_batch(self._batch_transform, images, labels, key)
-        return images, labels
-
-    def cases(self, epoch: int, step: int) -> tuple[tuple[str, str], ...]:
-        """Return (class, case) of each sample of a batch, in its order. Reads no voxel.
-
-        With ``on_damage="skip"`` these are the cases that stand in, once the batch was made.
-
-        Raises:
-            IndexError: The epoch has no such batch.
-        """
-        return self._loader.names(self._settled(epoch, step))
-
-    def patches(self, epoch: int, step: int) -> tuple[Patch, ...]:
-        """Return where each patch of a batch lies, and where real voxels are in it.
-
-        Reads no voxel. As :meth:`cases` where cases are damaged.
-
-        Raises:
-            OptionError: Batches are of whole cases.
-            IndexError: The epoch has no such batch.
-        """
-        draw = self._settled(epoch, step)
-        sampler = self._patch_sampler()
-        boxes = sampler.boxes(draw, np.arange(len(draw.rows)), (self._seed, epoch, step))
-        return tuple(map(Patch, self._loader.names(draw), boxes, sampler.valid(draw, boxes)))
-
-    def reading(self, epoch: int, step: int) -> Reading:
-        """Return how many bytes a batch of patches decodes, and how many of them it delivers.
-
-        Raises:
-            OptionError: Batches are of whole cases.
-            IndexError: The epoch has no such batch.
-        """
-        self._patch_sampler()
-        draw = self._settled(epoch, step)
-        return self._loader.reading(draw, self._work((self._seed, epoch, step)))
-
-    def _patch_sampler(self) -> PatchSampler:
-        if self._patches is None:
-            raise OptionError("patch: got None, expected a shape; batches are of whole cases")
-        return self._patches
-
-    def _settled(self, epoch: int, step: int) -> Draw:
-        """Return the draw of a batch, others in place of cases that are known to be damaged."""
-        draw = self._sampler.draw(epoch, step)
-        spares = self._spares()
-        return draw if spares is None else spares.settled(draw, epoch, step)
+            return apply_to_batch(self._batch_transform, *batch, key=key)
+        return batch
 
     def _stream(self) -> dict[str, Any]:
         ours = () if self._augmentation is None else self._augmentation.compose.transforms
         transforms = [*ours, *filter(None, [self._batch_transform])]
         made = describe(self.cache.manifest, self._sampler, self._dtype.name, transforms)
+        made |= self._selected
+        made |= {} if self._weights is None else self._weights.describe()
         return made if self._patches is None else {**made, **self._patches.describe()}
 
     def __repr__(self) -> str:
         return f"<niicache.BalancedSequence {str(self.cache.path)!r} {self._sampler!r}>"
-
-    def _spares(self) -> Spares | None:
-        if self._losses is None:
-            return None
-        return Spares(self._loader, self._losses, self._sampler.classes, self._seed)

@@ -103,6 +103,28 @@ class Cache:
         return tuple((view.name, case) for view in self for case in view.cases)
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits, in the order in which they were given; none in most caches."""
+        rule = self.manifest.split
+        return () if rule is None else tuple(name for name, _ in rule.shares)
+
+    def split(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Return (class, case) of every case of a split, in the order of :attr:`cases`.
+
+        Raises:
+            OptionError: There is no such split.
+        """
+        if name not in self.splits:
+            known = ", ".join(map(repr, self.splits)) or "none; build it again with --split"
+            raise OptionError(f"split: got {name!r}, expected one of those of {self.path}: {known}")
+        return tuple(
+            (view.name, case)
+            for view in self
+            for case, own in zip(view.cases, view.splits, strict=True)
+            if own == name
+        )
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of what is known of each case: ``cache["a"].column("spacing")``."""
         return COLUMN_NAMES

@@ -17,29 +17,38 @@ from niicache.sampling import ClassRows
 from niicache.vectors import Vectors, are_small
 
 if TYPE_CHECKING:
-    from niicache.augmentation import SampleWork
+    from collections.abc import Sequence
+
     from niicache.batch import Check
     from niicache.cache import Cache
     from niicache.chunks import ChunkReader
     from niicache.errors import Problem
     from niicache.format.manifest import ArrayLayout
     from niicache.sampling import Draw
+    from niicache.work import SampleWork
 
     Half: TypeAlias = tuple[
         Literal["image", "mask", "vector"], list[ChunkReader], np.ndarray, ArrayLayout
     ]
 
 
-def class_rows(cache: Cache, *, by_name: bool = False) -> list[ClassRows]:
-    """Return where the cases of each class lie, in stored order or by name."""
-    return [
-        ClassRows(
-            name=view.name,
-            rows=view.rows if by_name else view.occupied,
-            chunk=view.image.layout.chunk[0],
-        )
-        for view in cache
-    ]
+def class_rows(
+    cache: Cache, *, by_name: bool = False, keep: Sequence[np.ndarray] | None = None
+) -> list[ClassRows]:
+    """Return where the cases of each class lie.
+
+    Args:
+        cache: The open cache.
+        by_name: In the order of their names instead of the stored one.
+        keep: Which rows count, (slots,) bool of each class; all if None.
+    """
+    found = []
+    for view in cache:
+        rows = view.rows if by_name else view.occupied
+        if keep is not None:
+            rows = rows[keep[view.number][rows]]
+        found.append(ClassRows(name=view.name, rows=rows, chunk=view.image.layout.chunk[0]))
+    return found
 
 
 class Loader:

@@ -78,6 +78,20 @@ def check_callable(name: str, value: object) -> None:
         raise OptionError(f"{name}: got {value!r}, expected a function, or None")
 
 
+def check_collate(collate_fn: object, input_name: str | None) -> None:
+    """Refuse what is no function, and a name for an input that a function names.
+
+    Raises:
+        OptionError: It is so.
+    """
+    check_callable("collate_fn", collate_fn)
+    if collate_fn is not None and input_name is not None:
+        raise OptionError(
+            f"input_name: got {input_name!r} beside collate_fn, expected one of the two; "
+            "name the input in what collate_fn returns"
+        )
+
+
 def image_dtype(wanted: str, *, stored: str) -> np.dtype:
     """Return the dtype of delivered images.
 

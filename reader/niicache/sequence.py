@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from niicache.ahead import ahead
+from niicache.ahead import ahead, usual_threads
 from niicache.augment.transform import Transform
-from niicache.augmentation import SampleWork, augmentation_for
+from niicache.augmentation import augmentation_for
 from niicache.cache import Cache, open_cache
-from niicache.errors import BackendError, OptionError
+from niicache.errors import BackendError
 from niicache.loader import Loader
+from niicache.normalising import scale_for
 from niicache.options import (
     byte_count,
-    check_callable,
+    check_collate,
     check_count,
     check_one_of,
     check_reach,
@@ -25,14 +25,17 @@ from niicache.options import (
 )
 from niicache.patches.work import PatchWork
 from niicache.transform import apply_transform
+from niicache.work import PlainWork, SampleWork
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from niicache.batch import Check
+    from niicache.normalising import Normalize
     from niicache.patches.sampler import PatchSampler
     from niicache.sampling import Draw
     from niicache.transform import Function, Key
+    from niicache.weighting import VoxelWeights
 
 try:
     import keras
@@ -43,7 +46,7 @@ except ImportError as error:
         "KERAS_BACKEND)"
     ) from error
 
-Collate = Callable[[np.ndarray, np.ndarray], Any]
+Collate = Callable[..., Any]
 Load = Callable[..., tuple[np.ndarray, np.ndarray]]
 """``Loader.load``, or what stands in for it where cases are damaged."""
 
@@ -61,10 +64,13 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         cache: The open cache.
     """
 
+    _weights: VoxelWeights | None
+
     def __init__(
         self,
         cache: Cache | str | Path,
         *,
+        normalize: Normalize | None,
         transform: Transform | Function | None,
         collate_fn: Collate | None,
         dtype: str,
@@ -74,15 +80,10 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         check: Check,
         patches: Callable[[Cache], PatchSampler | None] = lambda _: None,
     ) -> None:
-        workers = _cpus() if workers is None else workers
+        workers = usual_threads() if workers is None else workers
         check_count("workers", workers, 1)
-        check_callable("collate_fn", collate_fn)
         check_one_of("check", check, ("first", "always"))
-        if collate_fn is not None and input_name is not None:
-            raise OptionError(
-                f"input_name: got {input_name!r} beside collate_fn, expected one of the two; "
-                "name the input in what collate_fn returns"
-            )
+        check_collate(collate_fn, input_name)
         self._kept: tuple[int, Check] = byte_count("memory", memory), check
         # With one worker Keras reads in a thread of TensorFlow's, which hangs when Python exits.
         kept = max(2, workers)
@@ -96,7 +97,8 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         self._function = None if isinstance(transform, Transform) else transform
         self._patches = patches(self.cache)
         shape = None if self._patches is None else self._patches.shape
-        self._augmentation = augmentation_for(transform, self.cache, self._dtype, shape)
+        scale = scale_for(normalize, self._dtype)
+        self._augmentation = augmentation_for(transform, self.cache, self._dtype, shape, scale)
         self._loader = self._load_with()
 
     @property
@@ -109,20 +111,20 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         """Batches in an epoch."""
 
     @abstractmethod
-    def _samples(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return images and labels of batch ``step`` of any epoch, transformed."""
+    def _samples(self, epoch: int, step: int) -> tuple[np.ndarray, ...]:
+        """Return images, labels and perhaps weights of a batch of any epoch, transformed."""
 
     def batch(self, epoch: int, step: int) -> Any:
-        """Return batch ``step`` of any epoch: ``(x, y)``, or what ``collate_fn`` makes of them.
+        """Return a batch: ``(x, y)`` and perhaps weights, or what ``collate_fn`` makes of them.
 
         Raises:
             IndexError: The epoch has no such batch.
             DamageError: Chunks of the cache are missing or damaged.
         """
-        images, labels = self._samples(epoch, step)
+        images, *others = self._samples(epoch, step)
         if self._collate is not None:
-            return self._collate(images, labels)
-        return ({self._input_name: images} if self._input_name else images), labels
+            return self._collate(images, *others)
+        return ({self._input_name: images} if self._input_name else images), *others
 
     def peek(
         self, *, step: int = 0, epoch: int | None = None, columns: int | None = None
@@ -152,7 +154,8 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
             check_count(name, value, least)
         if columns is not None:
             check_count("columns", columns, 1)
-        return montage(*self._samples(epoch, step), columns=columns)
+        images, labels, *_ = self._samples(epoch, step)
+        return montage(images, labels, columns=columns)
 
     def __getitem__(self, step: int) -> Any:
         """Return batch ``step`` of the current epoch.
@@ -194,25 +197,27 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         self._loader.close()
         self.cache.close()
 
-    def _transformed(self, draw: Draw, load: Load, key: Key) -> tuple[np.ndarray, np.ndarray]:
-        """Return the images and labels of a draw, transformed."""
-        images, labels = self._worked_on(draw, load, key)
+    @property
+    def label_weights(self) -> dict[float, float]:
+        """Label to the weight of its voxels; nothing without ``sample_weight``, or with "valid"."""
+        return {} if self._weights is None else self._weights.table
+
+    def _transformed(self, draw: Draw, load: Load, key: Key) -> tuple[np.ndarray, ...]:
+        """Return the images and labels of a draw, transformed, and their weights if asked for."""
+        work = self._work(key)
+        images, labels = load(draw) if work is None else load(draw, work)
+        if work is not None:
+            work.finish(images, labels)
         if self._function is not None:
             apply_transform(self._function, images, labels, key=key)
-        return images, labels
-
-    def _worked_on(self, draw: Draw, load: Load, key: Key) -> tuple[np.ndarray, np.ndarray]:
-        work = self._work(key)
-        if work is None:
-            return load(draw)
-        images, labels = load(draw, work)
-        work.finish(images, labels)
-        return images, labels
+        if self._weights is None or work is None:
+            return images, labels
+        return images, labels, self._weights.of(labels, work)
 
     def _work(self, key: Key) -> SampleWork | None:
         """Return what is done to the samples of a batch; None if they are whole cases as stored."""
         if self._augmentation is None:
-            return None
+            return None if self._weights is None else PlainWork(self._out_shape)
         if self._patches is None:
             return SampleWork(self._augmentation, key)
         return PatchWork(self._augmentation, self._patches, key)
@@ -242,9 +247,3 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
     def _load_with(self) -> Loader:
         memory, check = self._kept
         return Loader(self.cache, dtype=self._dtype, memory=memory, check=check)
-
-
-def _cpus() -> int:
-    """Return the CPUs of this process, at most 4: more threads than that wait for each other."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(4, cpus or 1)

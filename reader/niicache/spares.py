@@ -14,10 +14,10 @@ from niicache.streams import spare
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from niicache.augmentation import SampleWork
     from niicache.loader import Loader
     from niicache.losses import Losses
     from niicache.sampling import ClassRows
+    from niicache.work import SampleWork
 
 
 @dataclass(frozen=True, slots=True)

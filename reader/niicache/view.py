@@ -17,6 +17,7 @@ from niicache.format.geometry import chunk_boxes
 from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL, SPOTS
 from niicache.format.paths import small_shapes
 from niicache.format.root import REBUILD
+from niicache.splits import Member, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +86,20 @@ class ClassView:
     def cases(self) -> tuple[str, ...]:
         """Names of the cases, sorted."""
         return tuple(self.column("name").tolist())
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """What decides about the split of each row of the stored arrays, vacant ones too."""
+        groups = self.stored_column("group").tolist()
+        pairs = zip(self.slot_names, groups, strict=True)
+        return tuple(Member(self.name, name, group) for name, group in pairs)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The split of each case, in the order of :attr:`cases`; "" in a cache without splits."""
+        rule, members = self._manifest.split, self.members
+        mine = (members[row] for row in self.rows.tolist())
+        return tuple("" if rule is None else split_of(rule, member) for member in mine)
 
     def column(self, name: str) -> np.ndarray:
         """Return what is known of each case, in the order of :attr:`cases`.

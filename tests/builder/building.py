@@ -78,7 +78,8 @@ def folders(root: Path, counts: Mapping[str, int], *, shape: Shape = (5, 4, 3)) 
 def build0(
     source: Path, target: Path, *, progress: Progress | None = None, **options: Any
 ) -> Built:
-    """Build in this process."""
+    """Build in this process; of one image in two places it warns, unless it is told to stop."""
+    options = {"on_duplicates": "warn", **options}
     return build(source, target, BuildOptions(workers=0, **options), progress=progress)
 
 

@@ -11,7 +11,7 @@ import pytest
 from building import build0, folders, live, masks, run, vectors, voxels, write
 
 from niicache.errors import SourceError
-from niicache_builder import BuildOptions, plan_build
+from niicache_builder import BuildOptions, build, plan_build
 from niicache_builder.report.warned import warning_lines
 
 if TYPE_CHECKING:
@@ -136,7 +136,13 @@ def test_the_same_image_twice_and_in_two_classes(source: Path, tmp_path: Path) -
         (source / f"{name}.nii.gz").write_bytes(first)
         label = source / f"{name.replace('images', 'labels')}.nii.gz"
         label.write_bytes((source / "a/labels/case000.nii.gz").read_bytes())
+    with pytest.raises(SourceError) as caught:
+        build(source, tmp_path / "c", BuildOptions(workers=0))
+    assert [problem.code for problem in caught.value.problems] == ["image-in-two-classes"]
+    assert "--on-duplicates warn" in str(caught.value)
+    assert not (tmp_path / "c" / "zarr.json").exists()
     built = build0(source, tmp_path / "c")
+    assert built.resumed == len(built.plan.units)
     assert said(built) == {
         ("image-twice", "a", "case007"),
         ("image-in-two-classes", "b", "case008"),

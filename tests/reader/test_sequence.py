@@ -451,7 +451,7 @@ def test_a_half_that_does_not_reach_is_refused_beside_a_case_without_a_number(tm
         nib.save(nothing, tmp_path / "s" / name / "nothing.nii")
     white = nib.Nifti1Image(np.full((6, 6), 1e6, np.float32), np.eye(4))
     nib.save(white, tmp_path / "s" / "b" / "white.nii")
-    cache = make_cache(tmp_path / "s", tmp_path / "c")
+    cache = make_cache(tmp_path / "s", tmp_path / "c", on_duplicates="warn")
     with pytest.raises(OptionError, match=r"images of class 'b', from 1e\+06 to 1e\+06"):
         BalancedSequence(cache, 2, dtype="float16")
 

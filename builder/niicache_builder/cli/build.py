@@ -9,10 +9,10 @@ import click
 
 from niicache.format.names import PadMode
 from niicache.inert import inert_lines
-from niicache_builder.choices import DTYPES, CodecName, Labels, OnError
+from niicache_builder.choices import DTYPES, CodecName, Labels, OnDuplicates, OnError
 from niicache_builder.cli.exits import DONE, HELP, SKIPPED, guarded
 from niicache_builder.cli.progress import watch
-from niicache_builder.cli.types import sizes
+from niicache_builder.cli.types import shares, sizes
 from niicache_builder.interrupts import sigterm_as_ctrl_c
 from niicache_builder.workers import ready_workers
 
@@ -53,6 +53,16 @@ from niicache_builder.workers import ready_workers
     show_default=True,
     help="As in numpy.pad.",
 )
+@click.option("--split", callback=shares, help="Such as train=0.8,val=0.1,test=0.1. [none]")
+@click.option("--split-seed", default="", help="Another one splits in another way.")
+@click.option("--group-by", help=r"What in an image's path stays together, such as 'sub-(\w+)'.")
+@click.option(
+    "--on-duplicates",
+    type=click.Choice(get_args(OnDuplicates)),
+    default="stop",
+    show_default=True,
+    help="Of one image in two splits or classes.",
+)
 @click.option("--workers", type=int, help="Processes; 0 for none. [one a CPU]")
 @click.option(
     "--on-error",
@@ -76,6 +86,10 @@ def build_command(
     labels: Labels,
     pad_value: float,
     pad_mode: PadMode,
+    split: dict[str, float] | None,
+    split_seed: str,
+    group_by: str | None,
+    on_duplicates: OnDuplicates,
     workers: int | None,
     on_error: OnError,
     dry_run: bool,
@@ -103,6 +117,10 @@ def build_command(
             labels=labels,
             pad_value=pad_value,
             pad_mode=pad_mode,
+            split=split,
+            split_seed=split_seed,
+            group_by=group_by,
+            on_duplicates=on_duplicates,
             workers=workers,
             on_error=on_error,
         )

@@ -44,3 +44,32 @@ def subset(context: click.Context, option: click.Parameter, value: str | None) -
             f"got {value!r}, expected k/n with k from 1 to n, such as 1/10", context, option
         )
     return numbers
+
+
+def shares(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> dict[str, float] | None:
+    """Return names and shares, ``train=0.8,val=0.2``; a click callback.
+
+    Raises:
+        click.BadParameter: The text is something else.
+    """
+    if value is None:
+        return None
+    from niicache.splits import share_problem
+
+    found: dict[str, float] = {}
+    for part in value.split(","):
+        name, _, share = (text.strip() for text in part.partition("="))
+        if name in found:
+            raise click.BadParameter(
+                f"got {name!r} twice in {value!r}, expected every name once", context, option
+            )
+        try:
+            found[name] = float(share)
+        except ValueError:
+            found[name] = 0.0
+    problem = share_problem(found)
+    if problem is not None:
+        raise click.BadParameter(f"got {value!r}, expected {problem}", context, option)
+    return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from niicache_builder.report.plan import plan_json
+from niicache_builder.report.plan import plan_json, planned_splits
+from niicache_builder.report.splits import split_lines
 from niicache_builder.report.units import counted, in_bytes
 from niicache_builder.report.warned import warning_lines
 
@@ -40,6 +41,8 @@ def built_text(built: Built, path: str) -> str:
     gone = sorted(set(built.plan.scan.layout.classes) - {entry.name for entry in manifest.classes})
     if gone:
         lines.append(f"without a single case, and so not in the cache: class {', '.join(gone)}")
+    skipped = {(entry.class_name, entry.case) for entry in manifest.skipped}
+    lines += split_lines(planned_splits(built.plan, skipped))
     if manifest.skipped:
         lines.append(f"{counted(len(manifest.skipped), 'case')} skipped: {path}/skipped.csv")
     lines += warning_lines(built.warnings)
@@ -58,5 +61,8 @@ def built_json(built: Built, path: str) -> dict[str, Any]:
         "classes": built.manifest.to_json()["classes"],
         "skipped": [asdict(entry) for entry in built.manifest.skipped],
         "warnings": [warning.to_json() for warning in built.warnings],
+        "splits": planned_splits(
+            built.plan, {(entry.class_name, entry.case) for entry in built.manifest.skipped}
+        ),
         "plan": plan_json(built.plan),
     }

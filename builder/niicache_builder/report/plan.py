@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from niicache.splits import Member
+from niicache_builder.report.splits import split_counts, split_lines
 from niicache_builder.report.units import counted, in_bytes
 from niicache_builder.report.warned import warning_lines
 from niicache_builder.room import decoded_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from niicache.format.manifest import ArrayLayout
     from niicache_builder.plan import Plan
 
@@ -43,6 +47,7 @@ def plan_text(plan: Plan) -> str:
         f"decoded  {in_bytes(_decoded(plan))} in memory",
         f"building about {in_bytes(plan.worker_bytes)} of memory a worker",
     ]
+    lines += split_lines(planned_splits(plan))
     if plan.skipped:
         lines.append(f"skipped  {counted(len(plan.skipped), 'case')}:")
         lines += [f"  {problem}" for problem in plan.problems]
@@ -61,6 +66,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             {"name": name, "cases": sum(map(bool, slots)), "slots": len(slots)}
             for name, slots in plan.slots.items()
         ],
+        "splits": planned_splits(plan),
         "shards": len(plan.units),
         "shards_to_write": len(plan.todo),
         "disk_bytes": plan.disk_bytes,
@@ -70,6 +76,21 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "warnings": [warning.to_json() for warning in plan.warnings],
         "notes": list(plan.scan.layout.notes),
     }
+
+
+def planned_splits(
+    plan: Plan, skipped: Collection[tuple[str, str]] = ()
+) -> dict[str, dict[str, int]]:
+    """Return split to class to number of cases.
+
+    Args:
+        plan: What was planned.
+        skipped: (class, case) of those that do not come into the cache after all.
+    """
+    out = {(entry.class_name, entry.case) for entry in plan.skipped} | set(skipped)
+    files = (case.files for case in plan.scan.cases if case.identity not in out)
+    members = (Member(one.class_name, one.name, one.group) for one in files)
+    return split_counts(plan.split, members)
 
 
 def _decoded(plan: Plan) -> int:

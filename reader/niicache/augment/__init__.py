@@ -6,7 +6,8 @@
     RandomCrop, CenterCrop  boxes
     Gamma, Brightness, Contrast, GaussianNoise, RicianNoise, GaussianBlur, LowResolution,
     BiasField, Cutout       intensities
-    ZScore, Window, Rescale scales of intensity
+    ZScore, MinMax, Percentile, Window, Rescale, Clip
+                            scales of intensity
     Lambda                  the user's own function
     MixUp, CutMix           on whole batches
     image_data_generator    what Keras' ImageDataGenerator does, by its own arguments; made of
@@ -26,6 +27,7 @@ from niicache.augment.affine import Affine
 from niicache.augment.batch_transform import BatchTransform
 from niicache.augment.bias_field import BiasField
 from niicache.augment.brightness import Brightness
+from niicache.augment.case_range import Clip, MinMax, Percentile
 from niicache.augment.check import CheckReport, check
 from niicache.augment.compose import Compose
 from niicache.augment.contrast import Contrast
@@ -58,6 +60,7 @@ __all__ = [
     "Brightness",
     "CenterCrop",
     "CheckReport",
+    "Clip",
     "Compose",
     "Contrast",
     "CutMix",
@@ -75,7 +78,9 @@ __all__ = [
     "KerasStandardise",
     "Lambda",
     "LowResolution",
+    "MinMax",
     "MixUp",
+    "Percentile",
     "RandomCrop",
     "Rescale",
     "RicianNoise",

@@ -75,13 +75,13 @@ class ZScore(Intensity):
         """Return 1 / deviation and -mean / deviation of the case, if all channels have the same."""
         if params is None or isinstance(params, str) or len(set(params)) != 1:
             return None
-        return _standard(*params[0])
+        return straight_line(*params[0])
 
     def _change(self, image: np.ndarray, params: Standards | Literal["image"]) -> None:
         def scale(voxels: np.ndarray, channel: int) -> None:
             flat = voxels.reshape(-1)
             known = loops.stats(flat)[2:] if isinstance(params, str) else params[channel]
-            _linear(flat, *_standard(*known))
+            linear(flat, *straight_line(*known))
 
         on_channels(image, scale)
 
@@ -124,7 +124,7 @@ class Window(Intensity):
         return self.low + value * (self.high - self.low)
 
     def _change(self, image: np.ndarray, params: tuple[float, float]) -> None:
-        on_image(image, lambda voxels: _linear(voxels, *params, 0.0, 1.0))
+        on_image(image, lambda voxels: linear(voxels, *params, 0.0, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,12 +175,13 @@ class Rescale(Intensity):
         return None if params is None else Line(*params)
 
     def _change(self, image: np.ndarray, params: tuple[float, float]) -> None:
-        on_image(image, lambda voxels: _linear(voxels, *params))
+        on_image(image, lambda voxels: linear(voxels, *params))
 
 
-def _standard(mean: float, std: float) -> Line:
-    scale = 1 / std if std > TINY else 1.0  # one of nothing but its mean becomes 0, not huge
-    return Line(scale, -mean * scale)
+def straight_line(zero: float, unit: float) -> Line:
+    """Return what makes one number 0, and what lies a unit above it 1."""
+    scale = 1 / unit if unit > TINY else 1.0  # one of nothing but its mean becomes 0, not huge
+    return Line(scale, -zero * scale)
 
 
 def _each(given: tuple[float, ...] | None, channels: int) -> tuple[float, ...] | None:
@@ -190,8 +191,9 @@ def _each(given: tuple[float, ...] | None, channels: int) -> tuple[float, ...] |
     return given * (channels // len(given))
 
 
-def _linear(
+def linear(
     voxels: np.ndarray, scale: float, offset: float, low: float = -np.inf, high: float = np.inf
 ) -> None:
+    """Do voxels * scale + offset in place, and cut what lies beyond low and high."""
     real = voxels.dtype.type
     loops.linear(voxels, real(scale), real(offset), real(low), real(high))

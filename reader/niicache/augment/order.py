@@ -32,11 +32,12 @@ def check_order(transforms: Sequence[Transform]) -> None:
     for place, one in enumerate(transforms):
         before = transforms[:place]
         scale = next((other for other in before if other.rescales), None)
-        if scale is not None and "mean" in one.asks:
+        if scale is not None and one.asks - {"spacing"}:
+            other = ", or take of='image'" if "mean" in one.asks else ""
             raise OptionError(
                 f"{one!r}: got it after {scale!r}, expected it before anything that changes the "
-                "units, for the mean and deviation of a case are those of its stored voxels; move "
-                "it to the front, leave out the other, or take of='image'"
+                "units, for what is known of a case is known of its stored voxels; move it to the "
+                f"front, or leave out the other{other}"
             )
         if "spacing" in one.asks and any(isinstance(other, Rotate90) for other in before):
             raise OptionError(

@@ -22,11 +22,17 @@ class Facts:
         mean: Mean of the voxels of the whole case without its padding, one number a channel or
             one for all.
         std: Their standard deviation, one number a channel or one for all.
+        minimum: The least finite one, likewise.
+        maximum: The greatest finite one, likewise.
+        percentiles: Their 0.5, 1, 5, 50, 95, 99 and 99.5 %, seven numbers a channel.
     """
 
     spacing: tuple[float, ...] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    minimum: tuple[float, ...] | None = None
+    maximum: tuple[float, ...] | None = None
+    percentiles: tuple[tuple[float, ...], ...] | None = None
 
 
 class Transform(ABC):

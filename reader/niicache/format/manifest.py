@@ -159,6 +159,19 @@ class SkippedCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRule:
+    """How :mod:`niicache.splits` tells cases apart. No byte of a voxel depends on it.
+
+    Attributes:
+        shares: Name and share of each split; in this order they divide the places from 0 to 1.
+        seed: Another one tells cases apart in another way.
+    """
+
+    shares: tuple[tuple[str, float], ...]
+    seed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The whole cache in one value.
 
@@ -171,6 +184,7 @@ class Manifest:
             recipe and of the keys of the cases in its slots.
         files: Path below the root to size and sha256, of every file but the root zarr.json.
         skipped: What is missing and why.
+        split: How cases are split, if they are.
     """
 
     format_version: int
@@ -180,12 +194,14 @@ class Manifest:
     shards: Mapping[str, str]
     files: Mapping[str, FileEntry]
     skipped: tuple[SkippedCase, ...] = field(default=())
+    split: SplitRule | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as a JSON object."""
+        """Return the manifest as a JSON object; ``split`` only where it is given."""
         value = asdict(self)
         classes = [_without_later(entry) for entry in value["classes"]]
-        return {**value, "recipe": self.recipe.to_json(), "classes": classes}
+        value |= {"recipe": self.recipe.to_json(), "classes": classes}
+        return {k: v for k, v in value.items() if v is not None or k != "split"}
 
 
 def from_json(value: Mapping[str, Any]) -> Manifest:
@@ -211,7 +227,15 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
         shards=dict(value["shards"]),
         files={path: FileEntry(**entry) for path, entry in dict(value["files"]).items()},
         skipped=tuple(SkippedCase(**entry) for entry in value["skipped"]),
+        split=None if value.get("split") is None else _split(value["split"]),
     )
+
+
+def _split(value: Mapping[str, Any]) -> SplitRule:
+    shares = tuple((str(name), float(share)) for name, share in value["shares"])
+    if not shares:
+        raise ValueError("a split without shares")
+    return SplitRule(shares=shares, seed=str(value["seed"]))
 
 
 @lru_cache(maxsize=4)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 MOST_LABEL_VALUES: Final = 256
 
-_MANIFEST: Final = tuple(field.name for field in fields(Manifest))
+_MANIFEST: Final = tuple(field.name for field in fields(Manifest) if field.name != "split")
+_SUM_ERROR: Final = 1e-9
 _CLASS: Final = ("name", "cases", "slots")
 _FILE: Final = tuple(field.name for field in fields(FileEntry))
 _SKIPPED: Final = {field.name: field.type for field in fields(SkippedCase)}
@@ -30,7 +31,7 @@ _SKIPPED: Final = {field.name: field.type for field in fields(SkippedCase)}
 
 def manifest_problems(value: Any) -> list[str]:
     """Return what is wrong with a manifest as JSON gives it, its digest left out."""
-    problems = member_problems("the manifest", value, _MANIFEST)
+    problems = member_problems("the manifest", value, _MANIFEST, maybe=("split",))
     if problems:
         return problems
     problems = recipe_problems(value["recipe"])
@@ -39,6 +40,7 @@ def manifest_problems(value: Any) -> list[str]:
     problems += _table_problems("shards", value["shards"])
     problems += _table_problems("files", value["files"])
     problems += _skipped_problems(value["skipped"])
+    problems += _split_problems(value["split"]) if "split" in value else []
     # Only what is sound in every part can be held against itself.
     return problems or list(_contradictions(from_json(value)))
 
@@ -90,6 +92,27 @@ def _table_problems(name: str, table: Any) -> list[str]:
             wrong = [f"files[{shown(path)}] is {said}, not a size and a sha256"]
         problems += wrong
     return problems
+
+
+def _split_problems(split: Any) -> list[str]:
+    problems = member_problems("split", split, ("shares", "seed"))
+    if problems:
+        return problems
+    if not isinstance(split["seed"], str):
+        problems.append(f"split.seed is {shown(split['seed'])}, not a text")
+    pairs = split["shares"]
+    sound = isinstance(pairs, list) and all(map(_is_share, pairs))
+    names = {name for name, _ in pairs} if sound else set()
+    if not sound or len(names) != len(pairs) or abs(sum(n for _, n in pairs) - 1) > _SUM_ERROR:
+        problems.append("split.shares are not names with shares above 0 that sum to 1")
+    return problems
+
+
+def _is_share(pair: Any) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2:  # noqa: PLR2004 - name and share
+        return False
+    name, share = pair
+    return isinstance(name, str) and name.isidentifier() and is_finite(share) and 0 < share <= 1
 
 
 def _skipped_problems(skipped: Any) -> list[str]:

@@ -8,12 +8,12 @@ import numpy as np
 
 from niicache.augment.placing import Cases, place_cases
 from niicache.augment.warp import STRAIGHT
-from niicache.augmentation import SampleWork
 from niicache.hot import GROUP_BYTES
 from niicache.memory import empty
 from niicache.patches.patch import Reading
 from niicache.patches.regions import plan_regions, within
 from niicache.patches.source import seen_from, source_box
+from niicache.work import SampleWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from niicache.format.manifest import ArrayLayout
     from niicache.sampling import Draw
     from niicache.transform import Key
+    from niicache.work import Seen
 
 
 class Boxes(Protocol):
@@ -64,6 +65,10 @@ class PatchWork(SampleWork):
             box = source_box(plan, patch, self._sampler.grid)
             self._boxes[slot] = box
             self._plans[slot] = seen_from(plan, patch, box), line
+
+    def seen(self, slot: int) -> Seen:
+        """Return what the sample in a place shows, of the box that was read for it."""
+        return super().seen(slot)._replace(box=self._boxes[slot])
 
     def fill(
         self,

@@ -17,6 +17,7 @@ from niicache.augment import (
     BiasField,
     Brightness,
     CenterCrop,
+    Clip,
     Compose,
     Contrast,
     CutMix,
@@ -34,7 +35,9 @@ from niicache.augment import (
     KerasStandardise,
     Lambda,
     LowResolution,
+    MinMax,
     MixUp,
+    Percentile,
     RandomCrop,
     Rescale,
     RicianNoise,
@@ -44,7 +47,14 @@ from niicache.augment import (
 )
 from niicache.errors import OptionError
 
-FACTS = Facts(spacing=(1.0, 2.0), mean=(1.0,), std=(2.0,))
+FACTS = Facts(
+    spacing=(1.0, 2.0),
+    mean=(1.0,),
+    std=(2.0,),
+    minimum=(-3.0,),
+    maximum=(4.0,),
+    percentiles=((-2.0, -1.5, -1.0, 0.0, 1.0, 1.5, 2.0),),
+)
 SPATIAL = [
     Affine(rotation=30, shift=((0, 1), (-2, 2)), shift_unit="mm", physical=True, p=0.9),
     Affine(zoom=(0.7, 1.4), isotropic=True, fill_mode="reflect", fill=3, fill_label=2),
@@ -60,6 +70,7 @@ SPATIAL = [
 INTENSITY = [
     BiasField(coefficients=(0.1, 0.2), order=2),
     Brightness(multiply=(0.5, 2), add=3, per_channel=True),
+    Clip(low=-0.5, high=1),
     Contrast(per_channel=True),
     Cutout(count=3),
     Gamma(inverted=True, keep_stats=False),
@@ -70,6 +81,8 @@ INTENSITY = [
     KerasChannelShift(intensity=3),
     KerasStandardise(std=True),
     LowResolution(axes=(0,), per_channel=True),
+    MinMax(),
+    Percentile(low=1, high=95),
     Rescale(scale=2, offset=1),
     RicianNoise(sigma=(0.1, 0.2)),
     Window(low=-1, high=1),
@@ -78,7 +91,7 @@ INTENSITY = [
 ]
 WHOLE = [
     Compose(),
-    Compose(*SPATIAL[:1], ZScore(), *(one for one in INTENSITY if one != ZScore())),
+    Compose(*SPATIAL[:1], ZScore(), *(one for one in INTENSITY if not one.asks)),
     Lambda(image=np.negative),
     augment.light(),
     augment.medical(),
@@ -160,7 +173,8 @@ def test_it_reads_and_writes_no_random_state_but_its_generator(one):
 @pytest.mark.parametrize("one", [*EVERY, *BATCH], ids=name)
 def test_other_seeds_draw_something_else_or_it_draws_nothing(one):
     fixed = [Compose(), CenterCrop(size=(4, 5)), Lambda(image=np.negative)]
-    if one in [*fixed, *INTENSITY[-3:], *INTENSITY[10:13]]:
+    told = Clip | KerasStandardise | LowResolution | MinMax | Percentile | Rescale | Window | ZScore
+    if one in fixed or isinstance(one, told):
         return  # these only do as they were told
     shape = (2, 9, 9, 2) if one in BATCH else (9, 9, 2)
     extra = () if one in BATCH else (FACTS,)
@@ -284,6 +298,9 @@ REFUSED = [
     (Window, {"low": 1, "high": 1}, "Window.high: got 1.0, expected more than low, 1.0"),
     (Rescale, {"scale": None}, "Rescale.scale: got None, expected a number"),
     (ZScore, {"of": "batch"}, "ZScore.of: got 'batch'"),
+    (Clip, {"low": 2, "high": 2}, "Clip.high: got 2.0, expected more than low"),
+    (Percentile, {"low": 2}, "Percentile.low: got 2.0, expected one of 0.5, 1, 5, 50"),
+    (Percentile, {"low": 95, "high": 5}, "Percentile.high: got 5.0, expected more than 95.0"),
     (Lambda, {}, "Lambda: got none of image and sample, expected one function"),
     (Lambda, {"image": abs, "sample": abs}, "Lambda: got both"),
     (Lambda, {"image": 3}, "Lambda.image: got 3, expected a function"),
@@ -308,6 +325,8 @@ UNFIT = [
     (RandomCrop(size=10), "RandomCrop.size: got .10, 10. for an image of shape .9, 9, 1."),
     (CenterCrop(size=(4, 4, 4)), "CenterCrop.size: got 3 sizes, expected 2"),
     (ZScore(), "ZScore.of: got 'case' and facts None.*of='image'"),
+    (MinMax(), "MinMax: got facts None, expected maximum and minimum of the case"),
+    (Percentile(), "Percentile: got facts None, expected percentiles of the case"),
 ]
 
 

@@ -1,0 +1,66 @@
+"""Images whose bytes came before: in the same class, in another one, in another split. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from niicache.splits import Member, split_of
+from niicache_builder.oddity import Oddity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from niicache.errors import Problem
+    from niicache.format.facts import CaseFacts
+    from niicache.format.manifest import SplitRule
+
+MISLEADING: Final = frozenset({"image-in-two-classes", "image-in-two-splits"})
+"""Codes of what makes training, or its evaluation, wrong: refused unless that is allowed."""
+
+_ALLOW = "or allow it with --on-duplicates warn"
+
+
+def duplicates(
+    facts: Mapping[str, Iterable[CaseFacts]], *, root: Path, split: SplitRule | None
+) -> tuple[Problem, ...]:
+    """Return what there is to say of each image that came before, by class and name; sorted.
+
+    Args:
+        facts: Class to its cases.
+        root: What the paths of their sources are relative to.
+        split: How cases are split, if they are.
+
+    Returns:
+        Codes ``image-twice``, ``image-in-two-classes`` and ``image-in-two-splits``.
+    """
+    first: dict[str, tuple[str, CaseFacts]] = {}
+    found: list[Problem] = []
+    everyone = ((name, one) for name in facts for one in facts[name])
+    for name, one in sorted(everyone, key=lambda pair: (pair[0], pair[1].name)):
+        other, before = first.setdefault(one.image_hash, (name, one))
+        if before is not one:
+            splits = (
+                ()
+                if split is None
+                else tuple(
+                    split_of(split, Member(where, case.name, case.group))
+                    for where, case in ((other, before), (name, one))
+                )
+            )
+            got = f"the bytes of {root / before.image} (class {other}, case {before.name})"
+            odd = _odd(got, same_class=other == name, splits=splits)
+            found += [each.warning(str(root / one.image), name, one.name) for each in odd]
+    return tuple(sorted(found))
+
+
+def _odd(got: str, *, same_class: bool, splits: tuple[str, ...]) -> Iterator[Oddity]:
+    if not same_class:
+        hint = f"no training can tell them apart: find out which class is right, {_ALLOW}"
+        yield Oddity("image-in-two-classes", got, "an image in one class", hint)
+    if len(set(splits)) > 1:
+        got = f"{got}, in split {splits[0]!r} there and {splits[1]!r} here"
+        hint = f"leave one of them out, put both into one group with --group-by, {_ALLOW}"
+        yield Oddity("image-in-two-splits", got, "an image in one split", hint)
+    elif same_class:
+        yield Oddity("image-twice", got, "every image once", "leave one of them out")

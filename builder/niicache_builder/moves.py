@@ -1,0 +1,54 @@
+"""Cases that fall into another split than they were in: a test set is none if it was trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from niicache.errors import CacheError, Problem
+from niicache.splits import Member, split_of
+
+if TYPE_CHECKING:
+    from niicache.cache import Cache
+    from niicache_builder.plan import Plan
+
+
+def moves(old: Cache | None, plan: Plan) -> tuple[Problem, ...]:
+    """Return a warning if cases move. Only options that are not those of before can move any.
+
+    Args:
+        old: The committed cache, if there is one.
+        plan: What shall come in its place.
+    """
+    rule = None if old is None else old.manifest.split
+    if old is None or rule is None:
+        return ()
+    names = ", ".join(name for name, _ in rule.shares)
+    if plan.split is None:
+        return (_moved(str(old.path), f"no --split for a cache with splits {names}"),)
+    files = [case.files for case in plan.scan.cases]
+    new = {
+        (one.class_name, one.name): split_of(
+            plan.split, Member(one.class_name, one.name, one.group)
+        )
+        for one in files
+    }
+    try:
+        members = [member for view in old for member in view.members if member.name]
+    except CacheError:
+        return ()  # what is damaged is built anew, and nobody knows what it was
+    before = {(one.class_name, one.name): split_of(rule, one) for one in members}
+    both = before.keys() & new.keys()
+    count = sum(before[case] != new[case] for case in both)
+    if not count:
+        return ()
+    return (_moved(str(old.path), f"{count:,} of {len(both):,} cases in another split"),)
+
+
+def _moved(path: str, got: str) -> Problem:
+    return Problem(
+        code="split-moved",
+        path=path,
+        got=got,
+        expected="every case where it was",
+        hint="fine if you mean it; else give --split, --split-seed and --group-by as before",
+    )
