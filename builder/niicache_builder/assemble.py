@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from niicache.errors import Problem, SourceError
-from niicache.format.manifest import ArrayLayout, ClassEntry, Manifest, Recipe, SkippedCase
+from niicache.format.manifest import ClassEntry, Manifest, Recipe, SkippedCase
 from niicache.format.names import (
     CACHEDIR_SIGNATURE,
     CACHEDIR_TAG,
@@ -23,10 +23,9 @@ from niicache_builder.duplicates import MISLEADING, duplicates
 from niicache_builder.interrupts import held_back
 from niicache_builder.meaning import voxel_warnings
 from niicache_builder.plan import Plan, skipped_case
-from niicache_builder.previous import refreshed
-from niicache_builder.record import CaseRecord, UnitResult, unit_key
 from niicache_builder.report.skipped import skipped_csv
-from niicache_builder.spots import count_spots, spots_of
+from niicache_builder.reused import reused
+from niicache_builder.spots import count_spots
 from niicache_builder.statistics import MAX_LABEL_VALUES
 from niicache_builder.work import layouts_of, staged_path
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
     from niicache.cache import Cache
     from niicache.format.facts import CaseFacts
+    from niicache_builder.record import CaseRecord, UnitResult
     from niicache_builder.tables import ClassTable
     from niicache_builder.unit import Unit
 
@@ -146,7 +146,7 @@ def _shards(classes: Iterable[_Class], recipe: Recipe) -> dict[str, tuple[Unit, 
 def _classes(plan: Plan, results: Mapping[str, UnitResult], old: Cache | None) -> list[_Class]:
     by_class: dict[str, list[tuple[Unit, UnitResult]]] = {}
     for unit in plan.units:
-        result = results[unit.id] if unit.id in results else _reused(unit, plan, old)
+        result = results[unit.id] if unit.id in results else reused(unit, plan, old)
         by_class.setdefault(unit.class_name, []).append((unit, result))
     classes = []
     for name, pairs in by_class.items():
@@ -157,52 +157,6 @@ def _classes(plan: Plan, results: Mapping[str, UnitResult], old: Cache | None) -
         if held:
             classes.append(_Class(name=name, records=records, units=pairs[:held]))
     return classes
-
-
-def _reused(unit: Unit, plan: Plan, old: Cache | None) -> UnitResult:
-    """Return what an unchanged shard of the committed cache would give if it were done again."""
-    if old is None or plan.previous is None:
-        raise AssertionError(f"{unit.class_name}/{unit.index} is neither done nor there")
-    size = plan.recipe.image.shard_cases
-    begin = unit.index * size
-    facts = plan.previous.slots[unit.class_name][begin : begin + size]
-    values = old.manifest.label_values
-    view = old[unit.class_name]
-    spots = None if plan.recipe.spots is None else view.spots()
-    records = tuple(
-        None
-        if case is None or before is None
-        else CaseRecord(
-            facts=refreshed(before, case),
-            counts=_counts(values, before) if values else None,
-            spots={} if spots is None else spots_of(spots[0][slot], spots[1], values),
-        )
-        for slot, case, before in zip(itertools.count(begin), unit.slots, facts, strict=False)
-    )
-    layouts = layouts_of(plan.recipe)
-    return UnitResult(
-        id=unit.id,
-        key=unit_key(plan.recipe, records),
-        records=records,
-        failures=(),
-        files={
-            array: old.manifest.files[shard_path(view.name, array, unit.index, len(layout.chunk))]
-            for array, layout in layouts.items()
-        },
-        crcs={
-            array: tuple(view.crcs(array)[_chunks_of(unit.index, layout)].tolist())
-            for array, layout in layouts.items()
-        },
-    )
-
-
-def _counts(values: Sequence[float], facts: CaseFacts) -> dict[float, int]:
-    """Return how often each value occurs in a case; values of other cases alone do not count."""
-    return {v: n for v, n in zip(values, facts.label_count, strict=True) if n}
-
-
-def _chunks_of(index: int, layout: ArrayLayout) -> slice:
-    return slice(index * layout.shard_chunks, (index + 1) * layout.shard_chunks)
 
 
 def _table(one: _Class, recipe: Recipe, values: tuple[float, ...]) -> ClassTable:

@@ -20,7 +20,7 @@ from niicache.format.names import (
 )
 from niicache.format.paths import small_shapes
 from niicache.format.shard import ABSENT, index_nbytes, unpack_index
-from niicache.view import spot_starts
+from niicache.small_arrays import spot_starts
 from niicache_builder.assemble import README_TEXT
 from niicache_builder.commit import entry_of
 from niicache_builder.record import tuples

@@ -8,26 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from niicache.chunks import ChunkReader
-from niicache.errors import DamageError, FormatError, NoMemoryError, OptionError
-from niicache.files import check_generation, read_file
-from niicache.format.column_checks import column_problems, spot_problems
-from niicache.format.columns import decode_column
+from niicache.errors import OptionError
 from niicache.format.facts import COLUMNS
 from niicache.format.geometry import chunk_boxes
-from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL, SPOTS
-from niicache.format.paths import small_shapes
-from niicache.format.root import REBUILD
+from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL
+from niicache.small_arrays import SmallArrays
 from niicache.splits import Member, split_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from niicache.format.geometry import Shape
     from niicache.format.manifest import ArrayLayout, Manifest
     from niicache.shards import OpenShards
-
-CONTRADICTS = f"this contradicts the manifest; {REBUILD}"
 
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 
@@ -59,20 +52,20 @@ class ClassView:
         self._manifest = manifest
         self._entry = entry
         self._shards = shards
-        self._arrays: dict[str, np.ndarray] = {}
+        self._small = SmallArrays(root, manifest, entry)
         self.name = entry.name
         self.number = number
 
     @property
     def slot_names(self) -> Sequence[str]:
         """Name of the case in each row of the stored arrays, "" where the row is vacant."""
-        names: list[str] = self._stored(f"{CASES}/name").tolist()
+        names: list[str] = self._small.read(f"{CASES}/name").tolist()
         return names
 
     @property
     def occupied(self) -> np.ndarray:
         """(cases,) int64, ascending: the rows of the stored arrays that hold a case."""
-        rows: np.ndarray = np.flatnonzero(self._read_array(f"{CASES}/image_size"))
+        rows: np.ndarray = np.flatnonzero(self._small.read_anew(f"{CASES}/image_size"))
         return rows
 
     @cached_property
@@ -127,11 +120,11 @@ class ClassView:
         """
         if name not in COLUMN_NAMES:
             raise OptionError(f"column: got {name!r}, expected one of {', '.join(COLUMN_NAMES)}")
-        return self._stored(f"{CASES}/{name}")
+        return self._small.read(f"{CASES}/{name}")
 
     def crcs(self, array: str) -> np.ndarray:
         """Return the crc32c of every chunk of ``"image"`` or ``"label"``, (chunks,) uint32."""
-        return self._stored(f"{CHUNKS}/{array}")
+        return self._small.read(f"{CHUNKS}/{array}")
 
     def spots(self) -> tuple[np.ndarray, np.ndarray]:
         """Return where the foreground lies: a bounded sample of the voxels of each label value.
@@ -144,12 +137,7 @@ class ClassView:
             DamageError: The files are missing or damaged.
             FormatError: They are what the manifest says, and contradict it or each other.
         """
-        stops, voxels = (self._stored(f"{SPOTS}/{name}") for name in ("stop", "voxel"))
-        problems = spot_problems(stops, voxels, self._manifest.recipe)
-        if problems:
-            where = self._root / self.name / SPOTS
-            raise FormatError(f"{where}: {'; '.join(problems)}", CONTRADICTS)
-        return spot_starts(stops), voxels
+        return self._small.spots()
 
     @cached_property
     def image(self) -> ChunkReader:
@@ -208,51 +196,6 @@ class ClassView:
     def _cases_of(self, chunk: int, size: int) -> str:
         names = self.slot_names[chunk * size : (chunk + 1) * size]
         return ", ".join(name for name in names if name)
-
-    @cached_property
-    def _shapes(self) -> dict[str, tuple[str, Shape]]:
-        return small_shapes(self._entry, self._manifest)
-
-    def _stored(self, array: str) -> np.ndarray:
-        if array not in self._arrays:
-            self._arrays[array] = self._read_array(array)
-        return self._arrays[array]
-
-    def _read_array(self, array: str) -> np.ndarray:
-        prefix = f"{self.name}/{array}/"
-        try:
-            files: Mapping[str, bytes] = {
-                path.removeprefix(prefix): read_file(self._root, path, entry)
-                for path, entry in self._manifest.files.items()
-                if path.startswith(prefix)
-            }
-        except DamageError:
-            check_generation(self._root, self._manifest.files)
-            raise
-        dtype, shape = self._shapes[array]
-        try:
-            values = decode_column(files, dtype, shape)
-        except FormatError as error:
-            raise FormatError(f"{self._root / prefix}: {error}", CONTRADICTS) from error
-        except MemoryError as error:
-            what = f"{self._root / prefix}: no memory for an array of {shape} {dtype}"
-            raise NoMemoryError(what) from error
-        folder, _, name = array.partition("/")
-        recipe = self._manifest.recipe
-        problems = column_problems(name, values, self._entry, recipe) if folder == CASES else []
-        if problems:
-            raise FormatError(f"{self._root / prefix}: {'; '.join(problems)}", CONTRADICTS)
-        return values
-
-
-def spot_starts(stops: np.ndarray) -> np.ndarray:
-    """Return where the spots of each slot and value begin, and after them where the last end.
-
-    Args:
-        stops: (slots, values) int64, where they end.
-    """
-    starts = np.concatenate([[0], stops.ravel()])[:-1].reshape(stops.shape)
-    return np.column_stack([starts, stops[:, -1:]])
 
 
 def _read_case(reader: ChunkReader, row: int) -> np.ndarray:

@@ -26,11 +26,11 @@ from niicache.format.manifest import (
     SkippedCase,
     SplitRule,
     canonical,
-    from_json,
 )
 from niicache.format.names import ATTRIBUTE, FORMAT_VERSION, ROOT, LabelKind, PadMode
 from niicache.format.paths import shard_count, shards_of, small_files
 from niicache.format.root import pack_root, unpack_root
+from niicache.format.unpack import from_json
 from niicache_builder.options import DTYPES
 
 GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}

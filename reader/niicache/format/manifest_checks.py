@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from niicache.format.class_names import class_fault
 from niicache.format.layout_checks import EXTENT, recipe_problems
-from niicache.format.manifest import FileEntry, Manifest, SkippedCase, from_json
+from niicache.format.manifest import FileEntry, Manifest, SkippedCase
 from niicache.format.members import is_digest, is_finite, is_whole, member_problems, shown
 from niicache.format.paths import BESIDE, shard_count, shards_of, small_files
 from niicache.format.shard import index_nbytes
+from niicache.format.unpack import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,10 +11,11 @@ import json
 from typing import Any
 
 from niicache.errors import FormatError
-from niicache.format.manifest import Manifest, canonical, from_json
+from niicache.format.manifest import Manifest, canonical
 from niicache.format.manifest_checks import manifest_problems
 from niicache.format.members import member_problems, shown
 from niicache.format.names import ATTRIBUTE, FORMAT_VERSION
+from niicache.format.unpack import from_json
 
 MOST_ROOT_BYTES = 2**28
 """A cache of a million shards and more has less; JSON takes ten times its length in memory."""
