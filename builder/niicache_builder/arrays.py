@@ -167,7 +167,10 @@ def patch_reason(
         cases: Spatial shapes before padding.
     """
     nbytes = [one.case_nbytes for one in layouts]  # as many voxels each
-    ratios = [amplification(one.shape[:-1], patch, one.chunk[1:-1], cases) for one in layouts]
+    ratios = [
+        one.chunk[0] * amplification(one.shape[:-1], patch, one.chunk[1:-1], cases)
+        for one in layouts
+    ]
     ratio = sum(n * ratio for n, ratio in zip(nbytes, ratios, strict=True)) / sum(nbytes)
     said = "cheapest to read" if chosen is None else "as --chunk says"
     size = "x".join(map(str, patch))

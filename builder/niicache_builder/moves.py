@@ -1,4 +1,7 @@
-"""Cases that fall into another split than they were in: a test set is none if it was trained on."""
+"""What a build takes back of the last one because its options are others: splits, and patches.
+
+A test set is none if it was trained on.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,36 @@ if TYPE_CHECKING:
 
 
 def moves(old: Cache | None, plan: Plan) -> tuple[Problem, ...]:
-    """Return a warning if cases move. Only options that are not those of before can move any.
+    """Return warnings where options that are not those of before move cases, or cost patches.
 
     Args:
         old: The committed cache, if there is one.
         plan: What shall come in its place.
     """
-    rule = None if old is None else old.manifest.split
-    if old is None or rule is None:
+    if old is None:
+        return ()
+    return (*_unpatched(old, plan), *_split_moves(old, plan))
+
+
+def _unpatched(old: Cache, plan: Plan) -> tuple[Problem, ...]:
+    patch = old.manifest.recipe.patch
+    if patch is None or plan.recipe.patch is not None:
+        return ()
+    said = ",".join(map(str, patch))
+    return (
+        Problem(
+            code="patch-dropped",
+            path=str(old.path),
+            got="no --patch for a cache that was built with one",
+            expected=f"--patch {said}",
+            hint="fine if you mean it; else its blocks and the coordinates of its foreground go",
+        ),
+    )
+
+
+def _split_moves(old: Cache, plan: Plan) -> tuple[Problem, ...]:
+    rule = old.manifest.split
+    if rule is None:
         return ()
     names = ", ".join(name for name, _ in rule.shares)
     if plan.split is None:

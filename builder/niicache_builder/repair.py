@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from niicache.cache import Cache, open_cache
 from niicache.errors import CacheError, DamageError, OptionError, Problem, SourceError
 from niicache.files import retired
 from niicache.format.names import WORK
+from niicache.options import check_count
 from niicache_builder.assemble import assemble
 from niicache_builder.commit import clean_up, clean_up_failed, commit
 from niicache_builder.durable import partial_name, settle
@@ -95,6 +97,7 @@ def repair(
     target = Path(path).expanduser()
     progress = progress or Silent()
     workers = default_workers() if workers is None else workers
+    check_count("workers", workers, 0)
     with said_by(target):
         cache = open_cache(target)
         found = examine(cache, (), progress)
@@ -188,8 +191,7 @@ class _Job:
         if sources.lost and not self._quarantine:
             lost = (replace(problem, hint=QUARANTINE) for problem in sources.lost.values())
             raise SourceError(sorted(lost))
-        if len(sources.lost) == sum(entry.cases for entry in self._cache.manifest.classes):
-            raise SourceError(sorted(sources.lost.values()))
+        _check_classes(self._cache.manifest, sources)
         return sources
 
     def _done(
@@ -226,6 +228,23 @@ class _Job:
                 shutil.copyfile(retired(root, entry), partial)
                 settle(partial, staged[path])
         return staged
+
+
+def _check_classes(manifest: Manifest, sources: Sources) -> None:
+    """Refuse to take the last case of a class: the classes after it would get other numbers.
+
+    Raises:
+        SourceError: One would be left without a case.
+    """
+    counts = Counter(name for name, _ in sources.lost)
+    empty = {one.name for one in manifest.classes if counts[one.name] == one.cases}
+    lost = [
+        replace(problem, hint=f"bring one back: class {name!r} would have no case left")
+        for (name, _), problem in sources.lost.items()
+        if name in empty
+    ]
+    if lost:
+        raise SourceError(sorted(lost))
 
 
 def _check_same(cache: Cache) -> None:

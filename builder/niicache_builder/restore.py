@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from niicache.cache import Cache, open_cache
 from niicache.errors import DiskError, OptionError
 from niicache.format.geometry import Box
 from niicache_builder.durable import write_file
@@ -16,17 +17,19 @@ if TYPE_CHECKING:
 
     from nibabel.nifti1 import Nifti1Image
 
-    from niicache.cache import Cache
     from niicache.format.geometry import Shape
 
 
-def restore(cache: Cache, case: tuple[str, str], array: np.ndarray) -> Nifti1Image:
+SHOWN_CASES = 5
+
+
+def restore(cache: Cache | str | Path, case: tuple[str, str], array: np.ndarray) -> Nifti1Image:
     """Return an array on the padded grid as an image on the grid of the case's source.
 
     Padding is taken away and nothing is resampled: each voxel is that of the array, bit for bit.
 
     Args:
-        cache: The open cache.
+        cache: An open cache, or its path.
         case: (class, case), as in ``cache.cases``.
         array: ``(*spatial)`` or ``(*spatial, k)`` on the padded grid: a mask, or scores of k
             labels. bool becomes uint8, half precision float32.
@@ -39,6 +42,8 @@ def restore(cache: Cache, case: tuple[str, str], array: np.ndarray) -> Nifti1Ima
         OptionError: There is no such case, or the array is not on its grid.
         DamageError: Columns of the cache are missing or damaged.
     """
+    cache = cache if isinstance(cache, Cache) else open_cache(cache)
+    array = np.asarray(array)
     grid = cache.manifest.recipe.image.shape[:-1]
     if array.shape not in {grid, (*grid, *array.shape[-1:])}:
         raise OptionError(
@@ -49,7 +54,10 @@ def restore(cache: Cache, case: tuple[str, str], array: np.ndarray) -> Nifti1Ima
         raise OptionError(f"case: got {case!r}, expected (class, case), as in cache.cases")
     view = cache[case[0]]
     if case[1] not in view:
-        raise OptionError(f"case: class {case[0]!r} has no case {case[1]!r}; see cache.cases")
+        known = ", ".join(view.cases[:SHOWN_CASES])
+        raise OptionError(
+            f"case: class {case[0]!r} has no case {case[1]!r}, expected one such as {known}"
+        )
     at = view.cases.index(case[1])
     start, stop = (tuple(view.column(f"box_{end}")[at].tolist()) for end in ("start", "stop"))
     real = array[Box(start, stop).slices]
@@ -79,12 +87,13 @@ def restore_file(cache: Cache, case: tuple[str, str], array: Path, target: Path)
     """
     if not target.name.endswith(SUFFIXES):
         raise OptionError(f"{target}: got this name, expected one that ends with .nii or .nii.gz")
+    if cache.path.resolve() in target.resolve().parents:
+        raise OptionError(f"{target}: got a place in the cache, expected one elsewhere")
     try:
         voxels = np.load(array, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise OptionError(
-            f"{array}: got {error}, expected an array that numpy.save wrote"
-        ) from None
+        got = error.strerror if isinstance(error, OSError) else "something else"
+        raise OptionError(f"{array}: got {got}, expected an array that numpy.save wrote") from None
     if not isinstance(voxels, np.ndarray):
         raise OptionError(f"{array}: got several arrays, expected one, as numpy.save writes it")
     image = restore(cache, case, voxels)

@@ -73,7 +73,7 @@ class BalancedSequence(DrawnSequence):
         shuffle: bool = True,
         replacement: bool = False,
         mix: int | Literal["all"] = 4,
-        patch: tuple[int, ...] | None = None,
+        patch: tuple[int, ...] | int | None = None,
         foreground: Foreground | float | None = None,
         normalize: Normalize | None = None,
         transform: Transform | Function | None = None,

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class OrderedSequence(CacheSequence):
     """Every case of a cache once, in natural order, for ``evaluate`` and ``predict``.
 
-    Class after class, the cases of each by name: ``zip(cache.cases, model.predict(sequence))`` puts
-    names to predictions; of a split, ``cache.split("val")`` has them. The last batch may be short.
-    Nothing is shuffled or balanced, and every pass is the same.
+    Class after class, the cases of each by name: ``zip(sequence.all_cases,
+    model.predict(sequence))`` puts names to predictions. The last batch may be short. Nothing is
+    shuffled or balanced, and every pass is the same.
 
     x and y are as those of :class:`niicache.BalancedSequence`.
     """
@@ -105,6 +105,11 @@ class OrderedSequence(CacheSequence):
         sizes = [len(one.rows) for one in rows]
         self._weights = voxel_weights(self.cache, sample_weight, rows, sizes)
         self._ordering = Ordering(rows, batch_size)
+
+    @property
+    def all_cases(self) -> tuple[tuple[str, str], ...]:
+        """(class, case) of every sample of a pass, in its order: those of predictions."""
+        return tuple(case for step in range(len(self)) for case in self.cases(step))
 
     def __len__(self) -> int:
         """Batches in a pass."""

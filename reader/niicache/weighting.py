@@ -136,7 +136,7 @@ def voxel_weights(
     if sample_weight not in ("balanced", "valid") and not _is_table(sample_weight):
         raise OptionError(
             f"sample_weight: got {sample_weight!r}, expected 'balanced', 'valid', or labels to "
-            "weights of at least 0, such as {0: 0.5, 1: 3}"
+            "weights of at least 0, one of them more, such as {0: 0.5, 1: 3}"
         )
     if recipe.label is None or recipe.label_kind != "mask":
         raise OptionError(
@@ -199,4 +199,5 @@ def _is_table(value: object) -> bool:
         return False
     numbers = [number for pair in value.items() for number in pair]
     sound = [isinstance(n, int | float) and not isinstance(n, bool) for n in numbers]
-    return all(sound) and all(0 <= weight < math.inf for weight in value.values())
+    weights = value.values()
+    return all(sound) and all(0 <= weight < math.inf for weight in weights) and any(weights)

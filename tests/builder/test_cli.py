@@ -113,6 +113,8 @@ def test_1_failed(source: Path, tmp_path: Path) -> None:
         ("--shape", "64"),
         ("--shape", "0,64"),
         ("--chunk", "2,4,4,4"),
+        ("--patch", "abc"),
+        ("--patch", "-1,2,3"),
         ("--spatial-dims", "4"),
         ("--pad-value", "nan"),
         ("--pad-mode", "mean"),
@@ -129,7 +131,7 @@ def test_2_wrong_usage(source: Path, tmp_path: Path, arguments: tuple[str, ...])
 
 
 def test_2_an_example_is_one_of_the_option(source: Path) -> None:
-    for option, example in (("--shape", "64,64 or"), ("--chunk", "32 or")):
+    for option, example in (("--shape", "64,64 or"), ("--chunk", "32 or"), ("--patch", "64,64 or")):
         words = ["build", str(source), "c", option, "foo"]
         result = CliRunner().invoke(main, words, prog_name="niicache")
         assert example in " ".join(result.stderr.split())

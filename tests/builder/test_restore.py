@@ -136,6 +136,7 @@ def saved(folder, what):
         ("shape", "head", "o.nii", "expected CLASS/CASE"),
         ("sound", "tail/RAS", "o.nii", "got class 'tail'"),
         ("shape", "head/RAS", "o.png", "expected one that ends with .nii or .nii.gz"),
+        ("sound", "head/XYZ", "o.nii", "has no case 'XYZ', expected one such as"),
     ],
 )
 def test_what_cannot_be_restored_is_refused(turned, tmp_path, what, case, target, text):
@@ -153,6 +154,19 @@ def test_a_folder_that_is_not_there_is_told(turned, tmp_path):
     done = CliRunner().invoke(main, ["restore", *words, "--case", "head/RAS"])
     assert done.exit_code != 0
     assert "cannot be written: No such file" in " ".join(done.output.split())
+
+
+def test_nothing_is_written_into_the_cache(turned, tmp_path):
+    target = turned[1] / "head" / "o.nii"
+    words = [str(turned[1]), str(saved(tmp_path, "sound")), str(target)]
+    done = CliRunner().invoke(main, ["restore", *words, "--case", "head/RAS"])
+    assert done.exit_code == 2
+    assert not target.exists()
+
+
+def test_a_path_and_a_list_will_do(turned):
+    image = restore(turned[1], ("head", "RAS"), np.zeros((9, 12, 8)).tolist())
+    assert image.get_data_dtype() == np.float64
 
 
 def test_no_such_case(turned):

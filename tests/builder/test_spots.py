@@ -143,6 +143,16 @@ def test_without_patch_nothing_is_different(patch_source, tmp_path):
     assert not [path for path in tree(tmp_path / "cache") if "spots" in path]
 
 
+def test_a_build_that_forgets_the_patch_is_warned_of(patch_source, tmp_path):
+    build(patch_source, tmp_path / "cache", OPTIONS)
+    without = BuildOptions(workers=0)
+    plan = plan_build(patch_source, tmp_path / "cache", without)
+    assert [one.code for one in plan.warnings if one.code[0] == "p"] == ["patch-dropped"]
+    assert "--patch 12,12,12" in plan_text(plan)
+    again = plan_build(patch_source, tmp_path / "cache", OPTIONS)
+    assert not [one.code for one in again.warnings if one.code[0] == "p"]
+
+
 def test_the_plan_says_what_a_patch_costs(patch_source, tmp_path):
     plan = plan_build(patch_source, tmp_path / "cache", OPTIONS)
     assert "a patch of 12x12x12 decodes" in plan_text(plan)

@@ -30,6 +30,18 @@ def names_of(sequence):
     return [pair for step in range(len(sequence)) for pair in sequence.cases(step)]
 
 
+def test_names_of_a_pass_are_those_of_its_predictions(cache):
+    chosen = cache.cases[1::2]
+    names = {name for _, name in chosen}
+    for options in ({}, {"where": {"name": lambda name: name in names}}):
+        sequence = OrderedSequence(cache, 3, **options)
+        assert list(sequence.all_cases) == names_of(sequence)
+        assert sum(len(sequence[step][0]) for step in range(len(sequence))) == len(
+            sequence.all_cases
+        )
+    assert set(sequence.all_cases) <= set(cache.cases)
+
+
 def wanted(cache, pairs):
     """Return images and labels of cases, read one by one."""
     samples = [cache[name][case] for name, case in pairs]

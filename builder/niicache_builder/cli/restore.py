@@ -26,9 +26,7 @@ def restore_command(*, cache: str, array: str, image: str, case: str, as_json: b
 
         name, slash, which = case.partition("/")
         if not (name and slash and which):
-            raise OptionError(
-                f"--case: got {case!r}, expected CLASS/CASE, as `niicache stats` names"
-            )
+            raise OptionError(f"--case: got {case!r}, expected CLASS/CASE, such as tumour/case_001")
         made = restore_file(open_cache(cache), (name, which), Path(array), Path(image))
         shape = tuple(map(int, made.shape))
         told = {"image": image, "shape": shape, "dtype": str(made.get_data_dtype())}

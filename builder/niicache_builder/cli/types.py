@@ -6,7 +6,11 @@ import re
 
 import click
 
-_EXAMPLES = {"shape": "64,64 or 128,128,64", "chunk": "32 or 1,64,64,64"}
+_EXAMPLES = {
+    "shape": "64,64 or 128,128,64",
+    "chunk": "32 or 1,64,64,64",
+    "patch": "64,64 or 128,128,128",
+}
 
 
 def sizes(

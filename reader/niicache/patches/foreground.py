@@ -54,6 +54,10 @@ class Foreground:
                 "least 0, one of them more, such as {1: 1, 2: 3}"
             )
 
+    def forced(self, batch_size: int) -> int:
+        """Return the first place in a batch whose sample is forced, where shares are exact."""
+        return round(batch_size * (1 - self.share))
+
 
 def check_share(name: str, value: object) -> None:
     """Refuse what is no number from 0 to 1.

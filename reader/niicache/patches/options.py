@@ -21,12 +21,14 @@ def patch_shape(patch: object, axes: int) -> Shape:
     """Return the spatial shape of a patch.
 
     Args:
-        patch: What the user said.
+        patch: What the user said; one number is that of every axis.
         axes: Spatial axes of the cache.
 
     Raises:
         OptionError: It is no shape of that many axes.
     """
+    if isinstance(patch, int | np.integer) and not isinstance(patch, bool):
+        patch = (patch,) * axes
     sizes = tuple(patch) if isinstance(patch, tuple | list) else ()
     sound = [isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in sizes]
     if len(sizes) != axes or not all(sound):
@@ -41,7 +43,7 @@ def patch_shape(patch: object, axes: int) -> Shape:
 def patch_sampler(
     cache: Cache,
     *,
-    patch: Sequence[int] | None,
+    patch: Sequence[int] | int | None,
     foreground: Foreground | float | None,
     size: int,
 ) -> PatchSampler | None:
@@ -73,6 +75,12 @@ def patch_sampler(
     if not isinstance(foreground, Foreground):
         check_share("foreground", foreground)
         foreground = Foreground(share=foreground)
+    if foreground.exact and foreground.share and foreground.forced(size) == size:
+        raise OptionError(
+            f"foreground: got a share of {foreground.share:g} of batches of {size}, expected one "
+            "that makes a whole sample; give a larger share or batch, or "
+            f"Foreground(share={foreground.share:g}, exact=False), which meets it on average"
+        )
     if recipe.spots is None:
         raise OptionError(
             f"foreground: got {foreground!r} for a cache without coordinates of the foreground; "

@@ -113,7 +113,7 @@ class PatchSampler:
         foreground = self.foreground
         assert foreground is not None  # noqa: S101 - the caller asked
         if foreground.exact:
-            return slot >= round(self.batch_size * (1 - foreground.share))
+            return slot >= foreground.forced(self.batch_size)
         return word < foreground.share * _WORD
 
     def _voxel(self, spots: Spots, row: int, which: int, where: int) -> list[int] | None:

@@ -11,6 +11,7 @@ import numpy as np
 from niicache.augment.compose import Compose
 from niicache.augment.transform import Transform
 from niicache.augmentation import augmentation_for
+from niicache.cache import Cache, open_cache
 from niicache.errors import OptionError
 from niicache.format.geometry import Box
 from niicache.loader import Loader
@@ -22,9 +23,9 @@ from niicache.sampling import Draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from niicache.augmentation import Augmentation
-    from niicache.cache import Cache
     from niicache.format.geometry import Shape
     from niicache.transform import Key
 
@@ -52,11 +53,11 @@ class _Windows(NamedTuple):
 
 
 def sliding_window(
-    cache: Cache,
+    cache: Cache | str | Path,
     case: tuple[str, str],
     predict: Predict,
     *,
-    patch: tuple[int, ...],
+    patch: tuple[int, ...] | int,
     overlap: float = 0.5,
     batch_size: int = 1,
     transform: Transform | None = None,
@@ -69,7 +70,7 @@ def sliding_window(
     covered; patches are padded where they are longer.
 
     Args:
-        cache: The open cache.
+        cache: An open cache, or its path.
         case: (class, case), as in ``cache.cases``.
         predict: Makes of patches ``(n, *patch, channel)`` what is to be blended, ``(n, *patch, k)``
             of a float dtype: scores or probabilities, not labels. The last batch may be short.
@@ -90,6 +91,7 @@ def sliding_window(
         OptionError: An argument is outside what is allowed, or predictions have another shape.
         DamageError: Chunks of the cache are missing or damaged.
     """
+    cache = cache if isinstance(cache, Cache) else open_cache(cache)
     recipe = cache.manifest.recipe
     shape = patch_shape(patch, recipe.spatial_dims)
     if not callable(predict):

@@ -167,7 +167,8 @@ def test_folders_and_vectors_keep_their_labels(request):
     ("options", "text"),
     [
         ({"patch": (4, 4)}, "patch: got (4, 4), expected 3 positive whole numbers"),
-        ({"patch": 16}, "patch: got 16, expected 3"),
+        ({"patch": True}, "patch: got True, expected 3"),
+        ({"patch": 8, "foreground": 0.2}, "expected one that makes a whole sample"),
         ({"patch": (4, 0, 4)}, "patch: got (4, 0, 4)"),
         ({"foreground": 0.3}, "foreground: got 0.3 without patch"),
         ({"patch": (4, 4, 4), "foreground": 2}, "foreground: got 2, expected a number from 0 to 1"),
@@ -191,6 +192,15 @@ def test_a_cache_without_coordinates_says_how_to_get_them(volume_cache):
 def test_whole_cases_have_no_patches(cache):
     with pytest.raises(OptionError, match="whole cases"):
         BalancedSequence(cache, 2).patches(0, 0)
+
+
+def test_one_number_is_a_cube(cache):
+    one, other = (BalancedSequence(cache, 2, patch=patch).batch(0, 0) for patch in (8, (8, 8, 8)))
+    np.testing.assert_array_equal(one[0], other[0])
+
+
+def test_by_chance_any_share_will_do(cache):
+    BalancedSequence(cache, 2, patch=8, foreground=Foreground(share=0.2, exact=False))
 
 
 def test_resume_compares_patches(cache):

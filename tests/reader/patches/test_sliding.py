@@ -53,6 +53,14 @@ def test_intensities_are_those_of_training(cache):
     np.testing.assert_allclose(got[2:28, 2:26, 2:18], want[2:28, 2:26, 2:18], atol=1e-4)
 
 
+def test_a_path_will_do(patch_cache, cache):
+    one, other = (
+        sliding_window(given, ("ill", "c0"), lambda x: x, patch=patch)
+        for given, patch in ((patch_cache, 8), (cache, (8, 8, 8)))
+    )
+    np.testing.assert_array_equal(one, other)
+
+
 def test_batches_are_bounded_and_patches_as_asked(cache):
     seen = []
 
