@@ -91,7 +91,11 @@ def commit(
     }
     earlier = placed(target)
     gone = [path for path in sorted({*before, *earlier} - files.keys()) if _is_there(target / path)]
+    # An interrupted commit may have made folders for files that it never put there.
+    empty = sorted(earlier - files.keys())
     if not (fresh or gone or contents.staged) and _reads(target / ROOT) == root:
+        for path in empty:
+            _remove_empty_folders(target, path)
         if earlier:
             sync_folder(target)  # whoever put it there may not have come so far
         return False
@@ -107,6 +111,7 @@ def commit(
     # What goes makes room first: a shard of a plane lies where one of a volume needs a folder.
     for path in gone:
         (target / path).unlink(missing_ok=True)
+    for path in (*gone, *empty):
         _remove_empty_folders(target, path)
     make_folders((target / path).parent for path in (*contents.staged, *fresh))
     for path, staged in contents.staged.items():

@@ -61,12 +61,15 @@ def examine(cache: Cache, unread: Collection[str], progress: Progress) -> Examin
                 got=f"sha256 {digest:.16}",
                 expected=f"sha256 {files[name].sha256:.16}",
             )
-    # Only what a commit under way may have replaced: elsewhere a copy is no excuse for damage.
+    # Only what a commit under way may have replaced or taken away: elsewhere a copy is no excuse
+    # for damage.
     waiting = placed(cache.path)
     kept = {
         name
-        for name in wrong
-        if name in files and name in waiting and is_kept(cache.path, files[name])
+        for name, one in wrong.items()
+        if name in files
+        and (name in waiting or (waiting and one.kind == "missing"))
+        and is_kept(cache.path, files[name])
     }
     return Examination(
         wrong={name: wrong[name] for name in sorted(wrong) if name not in kept},

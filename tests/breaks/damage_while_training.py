@@ -128,6 +128,8 @@ def _read(
     rng = np.random.default_rng((1, seed))
     while not over.is_set():
         epoch, step = int(rng.integers(50)), int(rng.integers(len(sequence)))
+        # Files that stay open are those from before the break, whatever lies there now.
+        sequence.cache.close()
         try:
             images, labels = sequence.batch(epoch, step)
             tally["right"] += 1

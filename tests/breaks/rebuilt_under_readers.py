@@ -49,6 +49,8 @@ def once(seed: int, folder: Path) -> None:
         except BaseException as error:  # noqa: BLE001 - whatever it is, a reader failed
             wrong.append(f"{type(error).__name__}: {error}")
 
+    for number in (0, 1):  # made before threads ask for them, for they are made once
+        batches(number, drawn, codec)
     before = _sequence(target, drawn)
     reads = [lambda: _is(before, drawn, codec, {0})] * READERS
     reads.append(lambda: _is(_sequence(target, drawn), drawn, codec, {0, 1}))

@@ -376,14 +376,12 @@ def test_a_target_that_cannot_be_read_is_not_called_something_else(
 ) -> None:
     source, target = folders(tmp_path / "s", {"a": 2}), tmp_path / "c"
     build0(source, target)
-    read = Path.read_bytes
 
-    def refused(path: Path) -> bytes:
-        if path == target / "zarr.json":
-            raise OSError(24, "Too many open files")
-        return read(path)
+    def refused(root: Path, path: str, most: int) -> bytes:
+        del root, path, most
+        raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr("niicache.cache.read_below", refused)
     with pytest.raises(NotACacheError, match=r"c: cannot be read: Too many open files"):
         build0(source, target)
 
