@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from niicache.cache import Cache, open_cache
 from niicache.errors import CacheError, DamageError, OptionError, Problem, SourceError
 from niicache.files import retired
-from niicache.format.names import WORK
+from niicache.format.names import CASES, WORK
 from niicache.options import check_count
 from niicache_builder.assemble import assemble
 from niicache_builder.commit import clean_up, clean_up_failed, commit
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from niicache_builder.commit import Contents
     from niicache_builder.plan import Plan
 
+PROOF = {"name", "image_hash", "label_hash"}
 QUARANTINE = "bring it back, or say --quarantine to go on without the case"
 
 
@@ -111,6 +112,7 @@ def repair(
             quarantined = job.mend(None if source is None else Path(source), removed)
         elif removed:
             with hold(target):
+                _check_same(cache)
                 remove(target, removed)
                 clean_up_failed(target)
     left = () if remove_unexpected else tuple(_problems(cache, found, foreign))
@@ -192,6 +194,7 @@ class _Job:
             lost = (replace(problem, hint=QUARANTINE) for problem in sources.lost.values())
             raise SourceError(sorted(lost))
         _check_classes(self._cache.manifest, sources)
+        _check_proof(self._cache, left, sources)
         return sources
 
     def _done(
@@ -214,7 +217,18 @@ class _Job:
         lost = tuple(sorted((*sources.lost.values(), *failures)))
         if not lost:
             contents = only_mended(contents, manifest, self.damaged)
+        contents = self._without_sound(contents)
         return replace(contents, staged={**contents.staged, **self._from_retired(contents)}), lost
+
+    def _without_sound(self, contents: Contents) -> Contents:
+        """Leave shards alone that are sound, though one beside them was done again."""
+        old, new = self._cache.manifest.files, contents.manifest.files
+        staged = {
+            path: file
+            for path, file in contents.staged.items()
+            if path in self.damaged or new[path] != old.get(path)
+        }
+        return replace(contents, staged=staged)
 
     def _from_retired(self, contents: Contents) -> dict[str, Path]:
         """Stage the shards that an interrupted rebuild put aside and that shall stay."""
@@ -245,6 +259,28 @@ def _check_classes(manifest: Manifest, sources: Sources) -> None:
     ]
     if lost:
         raise SourceError(sorted(lost))
+
+
+def _check_proof(cache: Cache, left: Mapping[str, ClassSalvage], sources: Sources) -> None:
+    """Refuse to leave cases out where it cannot be told whether those beside them are the same.
+
+    Raises:
+        SourceError: Hashes of sources are damaged, and without every case no key proves a shard.
+    """
+    unproven = {name for name, _ in sources.lost if not left[name].columns.keys() >= PROOF}
+    problems = [
+        Problem(
+            code="case-untold",
+            path=str(cache.path / name / CASES),
+            got="damaged hashes of the sources, and a source that is gone or has changed",
+            expected="one of both",
+            hint="bring the source back, or delete the cache and build it again",
+            class_name=name,
+        )
+        for name in sorted(unproven)
+    ]
+    if problems:
+        raise SourceError(problems)
 
 
 def _check_same(cache: Cache) -> None:

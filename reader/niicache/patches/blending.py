@@ -48,7 +48,7 @@ def starts(low: int, high: int, patch: int, overlap: float) -> list[int]:
     spare = high - low - patch
     if spare <= 0:
         return [low - -spare // 2]
-    steps = math.ceil(spare / max(1.0, patch * (1 - overlap)))
+    steps = math.ceil(spare / max(1, math.floor(patch * (1 - overlap))))
     return [low + round(spare * i / steps) for i in range(steps + 1)]
 
 
@@ -87,6 +87,11 @@ class Blend:
             raise OptionError(
                 f"predict: got {made.dtype} of shape {made.shape}, expected float of shape "
                 f"{(*want, 'k')}: scores or probabilities on the grid of the patches"
+            )
+        if self._sum is not None and self._sum.shape[-1] != made.shape[-1]:
+            raise OptionError(
+                f"predict: got {made.shape[-1]} numbers a voxel, expected {self._sum.shape[-1]} as "
+                "before"
             )
         if self._sum is None:
             self._sum = np.zeros((*self._grid, made.shape[-1]), np.float32)

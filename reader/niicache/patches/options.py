@@ -81,7 +81,7 @@ def patch_sampler(
             "that makes a whole sample; give a larger share or batch, or "
             f"Foreground(share={foreground.share:g}, exact=False), which meets it on average"
         )
-    if recipe.spots is None:
+    if recipe.spots is None or not cache.manifest.label_values:
         raise OptionError(
             f"foreground: got {foreground!r} for a cache without coordinates of the foreground; "
             f"build it again with --patch {','.join(map(str, shape))} from images with masks of at "
@@ -106,6 +106,11 @@ def _weights(foreground: Foreground, values: Sequence[float]) -> np.ndarray:
     """
     if foreground.weights is None:
         return np.array([float(value != 0) for value in values])
+    if foreground.weights.get(0):
+        raise OptionError(
+            f"foreground.weights: got {foreground.weights[0]:g} for 0, expected none: 0 is the "
+            "background, which any patch may hold"
+        )
     unknown = set(foreground.weights) - set(values)
     if unknown:
         raise OptionError(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from niicache.augment.compose import Compose
 from niicache.augment.transform import Transform
 from niicache.augmentation import augmentation_for
 from niicache.cache import Cache, open_cache
@@ -141,9 +140,9 @@ def _intensities(
     Raises:
         OptionError: It is no transform of :mod:`niicache.augment`, or it moves voxels.
     """
-    given = Compose() if transform is None else transform
-    made = augmentation_for(given, cache, dtype, patch)
-    if made is None or not isinstance(given, Transform) or made.compose.moves:
+    made = augmentation_for(transform, cache, dtype, patch)
+    known = transform is None or isinstance(transform, Transform)
+    if made is None or not known or made.compose.moves:
         raise OptionError(
             f"transform: got {transform!r}, expected one of niicache.augment that moves no voxel, "
             "such as augment.ZScore(); what was moved cannot be put back"

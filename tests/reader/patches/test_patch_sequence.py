@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import nibabel
 import numpy as np
 import pytest
 from helpers import flip_bit, make_cache
@@ -173,6 +174,10 @@ def test_folders_and_vectors_keep_their_labels(request):
         ({"foreground": 0.3}, "foreground: got 0.3 without patch"),
         ({"patch": (4, 4, 4), "foreground": 2}, "foreground: got 2, expected a number from 0 to 1"),
         (
+            {"patch": (4, 4, 4), "foreground": Foreground(share=1, weights={0: 1, 2: 1})},
+            "0 is the background",
+        ),
+        (
             {"patch": (4, 4, 4), "foreground": Foreground(share=1, weights={7: 1})},
             "got label values 7, expected some of 0, 1, 2",
         ),
@@ -187,6 +192,18 @@ def test_wrong_options_are_refused(cache, options, text):
 def test_a_cache_without_coordinates_says_how_to_get_them(volume_cache):
     with pytest.raises(OptionError, match="build it again with --patch 4,4,4"):
         BalancedSequence(volume_cache, 2, patch=(4, 4, 4), foreground=0.5)
+
+
+def test_masks_of_many_values_have_no_foreground_to_draw(tmp_path):
+    rng = np.random.default_rng(0)
+    for kind in ("images", "labels"):
+        file = tmp_path / "s" / "a" / kind / "c.nii.gz"
+        file.parent.mkdir(parents=True)
+        voxels = rng.permutation(8**3).reshape(8, 8, 8).astype(np.int16)
+        nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), file)
+    target = make_cache(tmp_path / "s", tmp_path / "c", patch=(4, 4, 4))
+    with pytest.raises(OptionError, match="at most 256 values"):
+        BalancedSequence(target, 2, patch=4, foreground=0.5)
 
 
 def test_whole_cases_have_no_patches(cache):
