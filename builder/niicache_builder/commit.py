@@ -37,7 +37,7 @@ from niicache_builder.durable import (
 from niicache_builder.lock import HOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 PLACED = "placed.json"
 
@@ -94,8 +94,7 @@ def commit(
     # An interrupted commit may have made folders for files that it never put there.
     empty = sorted(earlier - files.keys())
     if not (fresh or gone or contents.staged) and _reads(target / ROOT) == root:
-        for path in empty:
-            _remove_empty_folders(target, path)
+        _remove_empty_folders(target, empty)
         if earlier:
             sync_folder(target)  # whoever put it there may not have come so far
         return False
@@ -111,15 +110,18 @@ def commit(
     # What goes makes room first: a shard of a plane lies where one of a volume needs a folder.
     for path in gone:
         (target / path).unlink(missing_ok=True)
-    for path in (*gone, *empty):
-        _remove_empty_folders(target, path)
-    make_folders((target / path).parent for path in (*contents.staged, *fresh))
-    for path, staged in contents.staged.items():
-        staged.replace(target / path)
-    sync_folders((target / path).parent for path in contents.staged)
-    write_files({target / path: data for path, data in fresh.items()}, via=work)
+    _remove_empty_folders(target, (*gone, *empty))
+    _put_in_place(target, contents.staged, fresh)
     _put_in_force(target, root)
     return True
+
+
+def _put_in_place(target: Path, staged: Mapping[str, Path], fresh: Mapping[str, bytes]) -> None:
+    make_folders((target / path).parent for path in (*staged, *fresh))
+    for path, file in staged.items():
+        file.replace(target / path)
+    sync_folders((target / path).parent for path in staged)
+    write_files({target / path: data for path, data in fresh.items()}, via=target / WORK)
 
 
 def _put_in_force(target: Path, root: bytes) -> None:
@@ -223,9 +225,8 @@ def _drop_old_generations(target: Path, before: Mapping[str, FileEntry]) -> None
                 file.unlink()
 
 
-def _remove_empty_folders(target: Path, path: str) -> None:
-    for folder in list(Path(path).parents)[:-1]:
-        try:
-            (target / folder).rmdir()
-        except OSError:
-            return
+def _remove_empty_folders(target: Path, paths: Iterable[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # one that is not empty, and then neither are its own
+            for folder in list(Path(path).parents)[:-1]:
+                (target / folder).rmdir()

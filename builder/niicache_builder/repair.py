@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from niicache.cache import Cache, open_cache
-from niicache.errors import CacheError, DamageError, OptionError, Problem, SourceError
+from niicache.errors import DamageError, OptionError, Problem, SourceError
 from niicache.files import retired
-from niicache.format.names import CASES, WORK
+from niicache.format.names import WORK
 from niicache.options import check_count
 from niicache_builder.assemble import assemble
 from niicache_builder.commit import clean_up, clean_up_failed, commit
@@ -30,6 +29,7 @@ from niicache_builder.mending import (
 )
 from niicache_builder.options import default_workers
 from niicache_builder.progress import Progress, Silent
+from niicache_builder.refusals import check_classes, check_proof, check_same
 from niicache_builder.reread import Sources, reread
 from niicache_builder.salvage import ClassSalvage, salvage, sound_crcs
 from niicache_builder.verify import problems_of
@@ -38,11 +38,9 @@ from niicache_builder.workers import ready_workers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from niicache.format.manifest import Manifest
     from niicache_builder.commit import Contents
     from niicache_builder.plan import Plan
 
-PROOF = {"name", "image_hash", "label_hash"}
 QUARANTINE = "bring it back, or say --quarantine to go on without the case"
 
 
@@ -112,7 +110,7 @@ def repair(
             quarantined = job.mend(None if source is None else Path(source), removed)
         elif removed:
             with hold(target):
-                _check_same(cache)
+                check_same(cache)
                 remove(target, removed)
                 clean_up_failed(target)
     left = () if remove_unexpected else tuple(_problems(cache, found, foreign))
@@ -168,7 +166,7 @@ class _Job:
             if self._workers:
                 ready_workers()
         with hold(target):
-            _check_same(cache)
+            check_same(cache)
             contents, lost = self._done(plan, sources, left)
             remove(target, foreign)
             make_way(target, self.damaged)
@@ -193,8 +191,8 @@ class _Job:
         if sources.lost and not self._quarantine:
             lost = (replace(problem, hint=QUARANTINE) for problem in sources.lost.values())
             raise SourceError(sorted(lost))
-        _check_classes(self._cache.manifest, sources)
-        _check_proof(self._cache, left, sources)
+        check_classes(self._cache.manifest, sources.lost.values())
+        check_proof(self._cache, left, sources)
         return sources
 
     def _done(
@@ -215,6 +213,7 @@ class _Job:
         contents, _ = assemble(plan, target, results, cache)
         failures = [problem for result in done.values() for problem in result.failures]
         lost = tuple(sorted((*sources.lost.values(), *failures)))
+        check_classes(manifest, lost)
         if not lost:
             contents = only_mended(contents, manifest, self.damaged)
         contents = self._without_sound(contents)
@@ -242,53 +241,3 @@ class _Job:
                 shutil.copyfile(retired(root, entry), partial)
                 settle(partial, staged[path])
         return staged
-
-
-def _check_classes(manifest: Manifest, sources: Sources) -> None:
-    """Refuse to take the last case of a class: the classes after it would get other numbers.
-
-    Raises:
-        SourceError: One would be left without a case.
-    """
-    counts = Counter(name for name, _ in sources.lost)
-    empty = {one.name for one in manifest.classes if counts[one.name] == one.cases}
-    lost = [
-        replace(problem, hint=f"bring one back: class {name!r} would have no case left")
-        for (name, _), problem in sources.lost.items()
-        if name in empty
-    ]
-    if lost:
-        raise SourceError(sorted(lost))
-
-
-def _check_proof(cache: Cache, left: Mapping[str, ClassSalvage], sources: Sources) -> None:
-    """Refuse to leave cases out where it cannot be told whether those beside them are the same.
-
-    Raises:
-        SourceError: Hashes of sources are damaged, and without every case no key proves a shard.
-    """
-    unproven = {name for name, _ in sources.lost if not left[name].columns.keys() >= PROOF}
-    problems = [
-        Problem(
-            code="case-untold",
-            path=str(cache.path / name / CASES),
-            got="damaged hashes of the sources, and a source that is gone or has changed",
-            expected="one of both",
-            hint="bring the source back, or delete the cache and build it again",
-            class_name=name,
-        )
-        for name in sorted(unproven)
-    ]
-    if problems:
-        raise SourceError(problems)
-
-
-def _check_same(cache: Cache) -> None:
-    """Refuse to mend what another build has replaced since it was looked at.
-
-    Raises:
-        CacheError: Another manifest is in force.
-    """
-    now: Manifest = open_cache(cache.path).manifest
-    if now != cache.manifest:
-        raise CacheError(f"{cache.path}: another build came in between; run the same command again")

@@ -482,7 +482,7 @@ def test_a_source_that_changes_while_it_is_read(
     def meanwhile(*_: Any) -> None:
         changed(path)
 
-    monkeypatch.setattr(sys.modules[repair.__module__], "_check_same", meanwhile)
+    monkeypatch.setattr(sys.modules[repair.__module__], "check_same", meanwhile)
     with pytest.raises(SourceError, match="find the sources"):
         repair0(cache, source)
     assert live(cache) == before

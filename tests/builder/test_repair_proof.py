@@ -10,10 +10,11 @@ from breaks.damage import flip
 from building import build0, copy, masks, stamps, voxels, write
 
 from niicache.cache import Cache, open_cache
-from niicache.errors import CacheError, SourceError
+from niicache.errors import CacheError, Problem, SourceError
 from niicache.format.codec import encode
 from niicache_builder import repair, verify
 from niicache_builder.durable import make_folder
+from niicache_builder.refusals import check_classes
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,20 @@ def test_no_case_is_left_out_where_hashes_do_not_prove_the_others(state, tmp_pat
     assert stamps(cache) == before
 
 
+def test_whatever_takes_the_last_case_of_a_class_is_refused(state):
+    """Also what shows only when a case is read: a worker that it kills, say."""
+    manifest = open_cache(state[1]).manifest
+    lost = [
+        Problem(
+            code="kills-worker", path="x", got="", expected="", hint="", class_name="b", case=case
+        )
+        for case in open_cache(state[1])["b"].cases
+    ]
+    check_classes(manifest, lost[1:])
+    with pytest.raises(SourceError, match="class 'b' would have no case left"):
+        check_classes(manifest, lost)
+
+
 def test_a_sound_shard_is_kept_where_its_other_half_is_done_again(state, tmp_path, monkeypatch):
     """Also where this version of a compression library would write other bytes."""
     source, cache = copy(state[0], tmp_path / "s"), copy(state[1], tmp_path / "c")
@@ -61,7 +76,7 @@ def test_nothing_is_removed_of_a_cache_that_was_built_in_between(state, tmp_path
     (cache / "foreign.txt").write_text("x")
     now = open_cache(cache)
     other = replace(now.manifest, label_values=(1.0,))
-    module = sys.modules["niicache_builder.repair"]
+    module = sys.modules["niicache_builder.refusals"]
 
     def built(target):
         make_folder(target)

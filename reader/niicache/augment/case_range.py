@@ -144,9 +144,7 @@ class Clip(Intensity):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        low, high = checks.number("Clip.low", self.low), checks.number("Clip.high", self.high)
-        if low >= high:
-            raise OptionError(f"Clip.high: got {high!r}, expected more than low, {low!r}")
+        low, high = checks.interval("Clip", self.low, self.high)
         self._set("low", low)
         self._set("high", high)
         self._set("p", checks.probability("Clip.p", self.p))

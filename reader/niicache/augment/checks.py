@@ -38,6 +38,18 @@ def number(name: str, value: object, *, low: float = -math.inf, high: float = ma
     return float(value)  # type: ignore[arg-type]
 
 
+def interval(name: str, low: object, high: object) -> tuple[float, float]:
+    """Return both ends of an interval.
+
+    Raises:
+        OptionError: They are no numbers, or not in order.
+    """
+    ends = number(f"{name}.low", low), number(f"{name}.high", high)
+    if ends[0] >= ends[1]:
+        raise OptionError(f"{name}.high: got {ends[1]!r}, expected more than low, {ends[0]!r}")
+    return ends
+
+
 def probability(name: str, value: object) -> float:
     """Return a probability.
 

@@ -101,9 +101,7 @@ class Window(Intensity):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        low, high = checks.number("Window.low", self.low), checks.number("Window.high", self.high)
-        if low >= high:
-            raise OptionError(f"Window.high: got {high!r}, expected more than low, {low!r}")
+        low, high = checks.interval("Window", self.low, self.high)
         self._set("low", low)
         self._set("high", high)
         self._set("p", checks.probability("Window.p", self.p))
