@@ -1,12 +1,24 @@
-"""Whatever an attacker writes into a cache is refused by name, or read right; nothing else."""
+"""Whatever an attacker writes into a cache is refused by name, or read right; nothing else.
+
+Every third attack of each outcome is made here, so that all kinds are; ``scripts/soak
+hostile-attack`` makes all of them, which takes some minutes.
+"""
 
 from __future__ import annotations
 
 import pytest
-from breaks.hostile_metadata import TABLE, check, once
-from breaks.resealing import base
+from breaks.hostile_attack import once as attack
+from breaks.hostile_metadata import TABLE, once
 
 RANDOM = 60
+PART = 3
+LEAST = 200
+
+
+def attacks(outcome):
+    """Return the numbers of the attacks of an outcome that are made."""
+    found = [number for number, one in enumerate(TABLE.values()) if one.outcome == outcome]
+    return found if outcome == "harmless" else found[::PART]
 
 
 @pytest.fixture(scope="module")
@@ -14,23 +26,19 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("hostile")
 
 
-def test_the_table_is_long():
-    assert len(TABLE) >= 200
+def test_many_are_made():
+    assert sum(len(attacks(outcome)) for outcome in ("open", "verify", "harmless")) >= LEAST
 
 
 @pytest.mark.parametrize("outcome", ["open", "verify", "harmless"])
-def test_every_attack_of_the_table_is_refused_by_name_or_changes_nothing(folder, outcome):
-    failed = {}
-    for name, hostile in TABLE.items():
-        if hostile.outcome != outcome:
-            continue
-        draft = base(hostile.codec).draft()
-        hostile.change(draft)
+def test_every_attack_is_refused_by_name_or_changes_nothing(folder, outcome):
+    failed = []
+    for number in attacks(outcome):
         try:
-            check(hostile, draft, folder)
-        except Exception as error:  # noqa: BLE001 - every attack is tried, whatever one does
-            failed[name] = f"{type(error).__name__}: {error!s:.300}"
-    assert not failed, "\n".join(f"{name}: {said}" for name, said in failed.items())
+            attack(number, folder)
+        except AssertionError as error:  # every attack is made, whatever comes of one
+            failed.append(str(error))
+    assert not failed, "\n".join(failed)
 
 
 def test_random_changes_are_refused_by_name_or_change_nothing(folder):
