@@ -35,6 +35,7 @@ OWNERS = {
         "isal": "inflate",
         "nibabel": "nifti_record|nifti_image|restore",  # restore names a type
         "rich": r"(cli|report)\.\w+",
+        "scipy": "resample",
         "zarr": "tables",
     },
 }

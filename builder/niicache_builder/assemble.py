@@ -98,7 +98,7 @@ def assemble(
     skipped = sorted((*plan.skipped, *_failed(failures, plan)))
     values = _label_values(classes)
     document, small = metadata_files(
-        recipe, [_table(one, recipe, values) for one in classes], values
+        recipe, [_table(one, recipe, values) for one in classes], values, plan.columns
     )
     small |= {README: README_TEXT.encode(), CACHEDIR_TAG: CACHEDIR_SIGNATURE.encode()}
     if skipped:
@@ -119,6 +119,7 @@ def assemble(
         files=dict(sorted(files.items())),
         skipped=tuple(skipped),
         split=plan.split,
+        columns=plan.columns,
     )
     waiting = {path: file for path, file in staged.items() if file.exists()}
     contents = Contents(manifest=manifest, document=document, small=small, staged=waiting)

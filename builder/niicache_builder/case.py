@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING
 
 from niicache.format.facts import CaseFacts
 from niicache.format.geometry import Box, centred
+from niicache.format.grid import plan_grid
+from niicache_builder.crop import foreground_box
+from niicache_builder.grid import regridded
 from niicache_builder.nifti import Header, NiftiError, Voxels, read_voxels
 from niicache_builder.nifti_error import changed, too_large
-from niicache_builder.prepare import PrepareError, converted, real_voxels, spatial_of, with_channels
+from niicache_builder.orient import turned
+from niicache_builder.prepare import (
+    PrepareError,
+    check_fit,
+    converted,
+    real_voxels,
+    spatial_of,
+    with_channels,
+)
 from niicache_builder.record import CaseRecord, case_key
 from niicache_builder.spots import find_spots
 from niicache_builder.statistics import channel_statistics, label_counts, nonfinite
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from niicache.errors import Problem
+    from niicache.format.grid import Grid
     from niicache.format.manifest import Recipe
     from niicache_builder.scan import CaseScan
 
@@ -75,15 +87,31 @@ def prepare_case(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
 def _prepared(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
     source, image = _read(case, case.files.image, case.image, recipe.image.dtype, root)
     image = with_channels(image, recipe.spatial_dims)
+    grid = _grid(case, image, recipe, root)
+    image = regridded(image, grid, recipe.interpolation)
     label, label_source = None, None
     if recipe.label is not None and case.label is not None and case.files.label is not None:
         label_source, label = _read(case, case.files.label, case.label, recipe.label.dtype, root)
         if recipe.label_kind == "mask":
-            label = with_channels(label, recipe.spatial_dims)
+            label = regridded(with_channels(label, recipe.spatial_dims), grid)
         else:
             label = label.reshape(-1, order="F")
-    facts = _facts(case, recipe, image, source, label_source)
+    facts = _facts(case, recipe, grid, image, source, label_source)
     return PreparedCase(image=image, label=label, record=_record(facts, label, recipe))
+
+
+def _grid(case: CaseScan, image: np.ndarray, recipe: Recipe, root: Path) -> Grid:
+    """Return what becomes of the grid of a case, now that its voxels are known."""
+    grid = plan_grid(spatial_of(image.shape), case.image.affine, recipe)
+    if recipe.crop is not None:
+        box = foreground_box(turned(image, grid.turn))
+        grid = plan_grid(grid.source, grid.affine, recipe, box)
+    try:
+        check_fit(grid.shape, spatial_of(recipe.image.shape))
+    except PrepareError as error:
+        path = str(root / case.files.image)
+        raise CaseError(error.problem(path, case.files.class_name, case.files.name)) from None
+    return grid
 
 
 def _record(facts: CaseFacts, label: np.ndarray | None, recipe: Recipe) -> CaseRecord:
@@ -124,6 +152,7 @@ def _check_unchanged(now: Header, scanned: Header) -> None:
 def _facts(
     case: CaseScan,
     recipe: Recipe,
+    grid: Grid,
     image: np.ndarray,
     source: Voxels,
     label: Voxels | None,
@@ -143,11 +172,11 @@ def _facts(
         label_size=label.header.size if label else 0,
         label_mtime_ns=label.header.mtime_ns if label else 0,
         label_hash=label_hash,
-        source_shape=image.shape,
+        source_shape=(*grid.source, image.shape[-1]),
         box_start=box.start,
         box_stop=box.stop,
         affine=case.image.affine,
-        spacing=tuple(case.image.spacing[: recipe.spatial_dims]),
+        spacing=grid.spacing,
         slope=case.image.slope,
         inter=case.image.inter,
         nonfinite=tuple(c.nonfinite for c in channels),
@@ -157,4 +186,8 @@ def _facts(
         std=tuple(c.std for c in channels),
         percentiles=tuple(c.percentiles for c in channels),
         label_count=(),
+        crop_start=() if recipe.crop is None else grid.crop.start,
+        crop_stop=() if recipe.crop is None else grid.crop.stop,
+        sform_code=case.image.sform_code,
+        qform_code=case.image.qform_code,
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from niicache.errors import Problem
+from niicache.format.layout_checks import MOST_CASE_BYTES
 from niicache_builder.axes import split_axes
+from niicache_builder.preparation import prepared_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from niicache.format.geometry import Shape
     from niicache.format.names import LabelKind
     from niicache_builder.nifti import Header
+    from niicache_builder.options import BuildOptions
     from niicache_builder.scan import CaseScan
 
 GRID_TOLERANCE = 0.05
@@ -31,7 +35,7 @@ def check_cases(
     root: Path,
     spatial_dims: int,
     label_kind: LabelKind,
-    shape: Shape | None,
+    options: BuildOptions,
 ) -> tuple[Problem, ...]:
     """Return what is wrong with each case, as far as headers tell.
 
@@ -40,7 +44,7 @@ def check_cases(
         root: What their paths are relative to.
         spatial_dims: 2 or 3.
         label_kind: What the labels are.
-        shape: The padded spatial shape that the user asked for, or None.
+        options: The padded shape that the user asked for, and what is done to grids.
     """
     flat = _usual("images", (_is_flat(case.image, spatial_dims) for case in cases))
     usual = _usual("images", (_channels(case.image, spatial_dims) for case in cases))
@@ -52,7 +56,7 @@ def check_cases(
         found = [
             _check_image(image, case, usual, spatial_dims),
             _check_flat(case, flat, spatial_dims),
-            _check_fit(image, shape),
+            _check_fit(case.image, spatial_dims, options),
         ]
         if label_kind == "mask":
             found += [_check_mask_shape(case, spatial_dims), _check_grid(case, spatial_dims)]
@@ -144,16 +148,24 @@ def _check_flat(case: CaseScan, usual: Usual, spatial_dims: int) -> Finding | No
     )
 
 
-def _check_fit(axes: tuple[Shape, int] | None, shape: Shape | None) -> Finding | None:
-    if axes is None or shape is None or all(a <= b for a, b in zip(axes[0], shape, strict=True)):
+def _check_fit(header: Header, spatial_dims: int, options: BuildOptions) -> Finding | None:
+    axes = split_axes(header.shape, spatial_dims)
+    if axes is None:
         return None
-    return (
-        "does-not-fit",
-        True,
-        f"spatial shape {axes[0]}",
-        f"at most --shape {','.join(map(str, shape))}",
-        "give a larger --shape; nothing is cropped",
-    )
+    shape = prepared_shape(header, spatial_dims, options)
+    said = f"spatial shape {shape}" + f", prepared from {axes[0]}" * (shape != axes[0])
+    if math.prod(shape) > MOST_CASE_BYTES:
+        hint = "give a larger --spacing, or see whether the image's own is right"
+        return "too-large", True, said, f"at most {MOST_CASE_BYTES:,} voxels", hint
+    # How much of a case a crop leaves is known when it is read.
+    if options.shape is None or options.crop is not None or _fits(shape, options.shape):
+        return None
+    expected = f"at most --shape {','.join(map(str, options.shape))}"
+    return "does-not-fit", True, said, expected, "give a larger --shape; nothing is cropped"
+
+
+def _fits(inner: Shape, outer: Shape) -> bool:
+    return all(a <= b for a, b in zip(inner, outer, strict=True))
 
 
 def _check_mask_shape(case: CaseScan, spatial_dims: int) -> Finding | None:

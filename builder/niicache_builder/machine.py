@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from typing import TYPE_CHECKING
 
 from niicache.errors import DiskError, NoMemoryError
 from niicache_builder.memory import memory_bytes
+from niicache_builder.preparation import prepared_shape
 from niicache_builder.resume import finished
 from niicache_builder.room import disk_bytes, padded_bytes
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from niicache_builder.plan import Plan
+    from niicache_builder.scan import CaseScan
 
 SPARE_BYTES = 16 * 1024 * 1024
 """Room that metadata and the file system's own needs may take beside the shards."""
@@ -38,7 +41,13 @@ def check_memory(plan: Plan) -> None:
 
 def _largest(plan: Plan) -> str:
     """Return which image makes the cases so large, in words for the user."""
-    case = max(plan.scan.cases, key=lambda case: case.image.voxels_nbytes)
+    dims, recipe = plan.recipe.spatial_dims, plan.recipe
+
+    def size(case: CaseScan) -> tuple[int, int]:
+        prepared = math.prod(prepared_shape(case.image, dims, recipe))
+        return (prepared if recipe.spacing else 0), case.image.voxels_nbytes
+
+    case = max(plan.scan.cases, key=size)
     return f", such as {plan.scan.layout.root / case.files.image}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from niicache.format.geometry import Box
 from niicache_builder.oddity import Oddity
 from niicache_builder.statistics import MAX_LABEL_VALUES
 
@@ -53,12 +54,13 @@ def voxel_warnings(
 
 
 def _image(facts: CaseFacts) -> Iterator[Oddity]:
-    total, bad = math.prod(facts.source_shape), sum(facts.nonfinite)
+    count = math.prod(Box(facts.box_start, facts.box_stop).shape)
+    total, bad = count * len(facts.nonfinite), sum(facts.nonfinite)
     if bad:
         got = f"{bad:,} of {total:,} voxels NaN or infinite"
         hint = "kept as they are; a loss becomes NaN of one of them, so see to them in a transform"
         yield Oddity("image-nonfinite", got, "finite voxels", hint)
-    elif facts.minimum == facts.maximum and math.prod(facts.source_shape[:-1]) > 1:
+    elif facts.minimum == facts.maximum and count > 1:
         got = f"{facts.minimum[0]:g} in every voxel"
         hint = "see whether the export failed, or leave it out"
         yield Oddity("image-constant", got, "an image of something", hint)

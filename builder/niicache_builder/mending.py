@@ -87,6 +87,7 @@ def make_mending_plan(manifest: Manifest, todo: Collection[Place], sources: Sour
         previous=None,
         split=manifest.split,
         on_duplicates="warn",
+        columns=manifest.columns,
         disk_bytes=sum(disk_bytes(unit, recipe) for unit in doing),
         worker_bytes=worker_bytes(cases, recipe) if cases else 0,
     )

@@ -1,4 +1,4 @@
-"""What a build takes back of the last one because its options are others: splits, and patches.
+"""What a build takes back of the last one because its options are others.
 
 A test set is none if it was trained on.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from niicache.errors import CacheError, Problem
 from niicache.splits import Member, split_of
+from niicache_builder.preparation import preparation_text
 
 if TYPE_CHECKING:
     from niicache.cache import Cache
@@ -24,7 +25,7 @@ def moves(old: Cache | None, plan: Plan) -> tuple[Problem, ...]:
     """
     if old is None:
         return ()
-    return (*_unpatched(old, plan), *_split_moves(old, plan))
+    return (*_unpatched(old, plan), *_unprepared(old, plan), *_split_moves(old, plan))
 
 
 def _unpatched(old: Cache, plan: Plan) -> tuple[Problem, ...]:
@@ -39,6 +40,23 @@ def _unpatched(old: Cache, plan: Plan) -> tuple[Problem, ...]:
             got="no --patch for a cache that was built with one",
             expected=f"--patch {said}",
             hint="fine if you mean it; else its blocks and the coordinates of its foreground go",
+        ),
+    )
+
+
+def _unprepared(old: Cache, plan: Plan) -> tuple[Problem, ...]:
+    before, now = preparation_text(old.manifest.recipe), preparation_text(plan.recipe)
+    gone = [name for name in before if name not in now]
+    if not gone:
+        return ()
+    names = ", ".join(f"--{name}" for name in gone)
+    return (
+        Problem(
+            code="preparation-dropped",
+            path=str(old.path),
+            got=f"no {names} for a cache that was built with it",
+            expected="; ".join(f"--{name}: {before[name]}" for name in gone),
+            hint="fine if you mean it; every shard is written again, on the grids of the sources",
         ),
     )
 

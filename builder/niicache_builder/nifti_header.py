@@ -87,6 +87,8 @@ class Header:
         size: Bytes of the file, or of both files of a pair, on disk.
         mtime_ns: Last change, nanoseconds since the epoch; of a pair, the sum of both files.
         warnings: What was odd but could be read.
+        sform_code: What the sform is meant to be, 0 where there is none.
+        qform_code: What the qform is meant to be, likewise.
     """
 
     shape: tuple[int, ...]
@@ -98,6 +100,8 @@ class Header:
     size: int
     mtime_ns: int
     warnings: tuple[Oddity, ...]
+    sform_code: int
+    qform_code: int
 
     @property
     def voxels_nbytes(self) -> int:

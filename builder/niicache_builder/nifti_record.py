@@ -54,6 +54,7 @@ class Parsed:
     placement: Placement
     offset: int
     warnings: tuple[Oddity, ...]
+    codes: tuple[int, int]
 
     @property
     def promised(self) -> int:
@@ -73,6 +74,8 @@ class Parsed:
             # A sum, so that the older half of a pair counts as well when it is replaced.
             mtime_ns=sum(file.mtime_ns for file in files),
             warnings=self.warnings,
+            sform_code=self.codes[0],
+            qform_code=self.codes[1],
         )
 
 
@@ -112,6 +115,7 @@ def _parse_record(head: bytes, version: int, order: Literal["<", ">"], *, paired
         placement=placement,
         offset=offset,
         warnings=(*warnings, *fixes_of(record, fixed, dims), *placement.warnings),
+        codes=(int(fixed["sform_code"]), int(fixed["qform_code"])),
     )
 
 

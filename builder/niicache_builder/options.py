@@ -13,7 +13,9 @@ import numpy as np
 from niicache.errors import OptionError
 from niicache.format.codec import Blosc
 from niicache.format.manifest import SplitRule
-from niicache.format.names import LabelKind, PadMode
+from niicache.format.members import is_length
+from niicache.format.names import Crop, Interpolation, LabelKind, PadMode
+from niicache.format.orientation import is_orientation
 from niicache.splits import share_problem
 from niicache_builder.choices import DTYPES, CodecName, Labels, OnDuplicates, OnError
 
@@ -33,6 +35,8 @@ zstd gets less than 1 % smaller and encodes half as fast.
 """
 
 SIZES: Final = "positive whole numbers"
+LENGTHS: Final = "lengths above 0 in mm"
+ORIENTATION: Final = "one of L and R, one of P and A, one of I and S, in any order, such as RAS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,11 @@ class BuildOptions:
         chunk: Cases in a chunk, alone or followed by spatial extents; planned if None.
         patch: Spatial shape of the patches that will be read, in voxels: chunks are planned for
             them, and coordinates of the foreground of masks are kept.
+        orient: Where the axes of every image and mask are made to point, such as RAS: to the right,
+            the front and the top. Axes are swapped and reversed, nothing is interpolated.
+        spacing: Edge lengths in mm that voxels are resampled to, one number a spatial axis.
+        interpolation: Of images; masks take the nearest voxel.
+        crop: ``foreground`` keeps the box of the voxels that are not 0 in some channel.
         labels: What the labels are; ``auto`` finds out from the files.
         pad_value: Value of constant padding around images. Around masks it is 0.
         pad_mode: A mode of ``numpy.pad``, for images and masks.
@@ -69,6 +78,10 @@ class BuildOptions:
     codec: CodecName = "balanced"
     chunk: tuple[int, ...] | None = None
     patch: tuple[int, ...] | None = None
+    orient: str | None = None
+    spacing: tuple[float, ...] | None = None
+    interpolation: Interpolation = "linear"
+    crop: Crop | None = None
     labels: Labels = "auto"
     pad_value: float = 0
     pad_mode: PadMode = "constant"
@@ -92,6 +105,8 @@ class BuildOptions:
             if sizes is not None:
                 # Plain numbers, because the recipe is written as JSON and numpy's are none.
                 object.__setattr__(self, name, tuple(map(int, sizes)))
+        if self.spacing is not None:
+            object.__setattr__(self, "spacing", tuple(map(float, self.spacing)))
 
     @property
     def split_rule(self) -> SplitRule | None:
@@ -107,7 +122,7 @@ class BuildOptions:
         def one_of(name: str, allowed: tuple[str, ...]) -> tuple[str, str, bool]:
             return name, f"one of {', '.join(allowed)}", getattr(self, name) in allowed
 
-        shape, chunk, patch = self.shape, self.chunk, self.patch
+        shape, chunk, patch, spacing = self.shape, self.chunk, self.patch, self.spacing
         dims = (self.spatial_dims,) if self.spatial_dims in {2, 3} else (2, 3)
         axes = f"{' or '.join(map(str, dims))} numbers, one a spatial axis"
         blocks = "one number (cases), or cases and every spatial axis; with spatial axes, 1 case"
@@ -130,6 +145,12 @@ class BuildOptions:
             ),
             ("patch", SIZES, patch is None or _positive(patch)),
             ("patch", axes, patch is None or len(patch) in dims),
+            ("orient", ORIENTATION, self.orient is None or is_orientation(self.orient)),
+            ("spacing", LENGTHS, spacing is None or _lengths(spacing)),
+            ("spacing", axes, spacing is None or len(spacing) in dims),
+            one_of("interpolation", get_args(Interpolation)),
+            ("interpolation", "no value without spacing", self._interpolates()),
+            ("crop", "foreground", self.crop is None or self.crop in get_args(Crop)),
             one_of("labels", ("auto", *get_args(LabelKind))),
             ("pad_value", "a finite number", math.isfinite(self.pad_value)),
             ("pad_value", makes, not self.pad_value or self.pad_mode == "constant"),
@@ -141,6 +162,9 @@ class BuildOptions:
             ("group_by", "a regular expression with one group, sub-(\\w+)", _groups(self.group_by)),
             one_of("on_duplicates", get_args(OnDuplicates)),
         ]
+
+    def _interpolates(self) -> bool:
+        return self.interpolation == "linear" or self.spacing is not None
 
     def _seed_is_used(self) -> bool:
         return not self.split_seed or self.split is not None
@@ -160,6 +184,14 @@ def _groups(pattern: str | None) -> bool:
 
 def _positive(values: tuple[int, ...]) -> bool:
     return bool(values) and all(isinstance(n, int | np.integer) and n > 0 for n in values)
+
+
+def _lengths(values: tuple[float, ...]) -> bool:
+    numbers = (int, float, np.integer, np.floating)
+    return bool(values) and all(
+        isinstance(value, numbers) and not isinstance(value, bool) and is_length(float(value))
+        for value in values
+    )
 
 
 def default_workers() -> int:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError, Problem, SourceError
+from niicache.format.facts import CODES, CROPPED
 from niicache.format.manifest import Recipe, SkippedCase
 from niicache_builder.axes import guess_label_kind, guess_spatial_dims
 from niicache_builder.checks import check_cases
 from niicache_builder.doubts import doubts
+from niicache_builder.preparation import check_axes
 from niicache_builder.recipe import Decisions, make_recipe
 from niicache_builder.room import disk_bytes, worker_bytes
 from niicache_builder.slots import assign_slots
@@ -58,6 +60,7 @@ class Plan:
         warnings: What is odd about names and headers of those that come in.
         split: How cases are split, if they are.
         on_duplicates: What is done where one image lies in two splits or classes.
+        columns: Names of the columns beyond the first set.
         previous: What the units that need not be written are taken from.
         disk_bytes: What the shards to be written will take at most, roughly.
         worker_bytes: Memory of one worker at most, roughly.
@@ -74,6 +77,7 @@ class Plan:
     warnings: tuple[Problem, ...]
     split: SplitRule | None
     on_duplicates: OnDuplicates
+    columns: tuple[str, ...]
     previous: Previous | None
     disk_bytes: int
     worker_bytes: int
@@ -99,13 +103,14 @@ def make_plan(
         OptionError: An option does not go with the source.
     """
     dims = _spatial_dims(scan, options)
+    check_axes(options, dims[0])
     kind = _label_kind(scan, options)
     found = check_cases(
         scan.cases,
         root=scan.layout.root,
         spatial_dims=dims[0],
         label_kind=kind[0],
-        shape=options.shape,
+        options=options,
     )
     problems = (*scan.problems, *found)
     sound = _without(scan.cases, problems)
@@ -131,6 +136,7 @@ def make_plan(
         warnings=doubts(sound, root=scan.layout.root, label_kind=kind[0], headers=scan.warnings),
         split=options.split_rule,
         on_duplicates=options.on_duplicates,
+        columns=tuple(sorted((*CODES, *(() if recipe.crop is None else CROPPED)))),
         previous=kept,
         disk_bytes=sum(disk_bytes(unit, recipe) for unit in todo),
         worker_bytes=worker_bytes(sound, recipe),

@@ -122,6 +122,21 @@ def with_channels(voxels: np.ndarray, spatial_dims: int) -> np.ndarray:
     return voxels.reshape((*spatial, channels), order="F")
 
 
+def check_fit(inner: Shape, outer: Shape) -> None:
+    """Refuse a case that does not fit into what it is to be padded to.
+
+    Raises:
+        PrepareError: It does not.
+    """
+    if any(a > b for a, b in zip(inner, outer, strict=True)):
+        raise PrepareError(
+            "does-not-fit",
+            f"spatial shape {inner} after cropping",
+            f"at most --shape {','.join(map(str, outer))}",
+            "give a larger --shape",
+        )
+
+
 def place(voxels: np.ndarray, out: np.ndarray, mode: PadMode) -> Box:
     """Put voxels in the middle of a padded case.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from niicache.cache import Cache, open_cache
 from niicache.errors import CacheError, NotACacheError, UncommittedError
 from niicache.files import retired
-from niicache.format.facts import COLUMNS, CaseFacts
+from niicache.format.facts import CaseFacts
 from niicache.format.names import CACHEDIR_SIGNATURE, CACHEDIR_TAG, LOCK, ROOT, WORK, shard_path
 from niicache_builder.lock import begun
 from niicache_builder.nifti import NiftiError, hash_files
@@ -122,7 +122,7 @@ def _some(cases: Iterable[tuple[str, str]]) -> str:
 
 
 def _slots(view: ClassView, cache: Cache) -> tuple[CaseFacts | None, ...]:
-    columns = {column.name: view.column(column.name).tolist() for column in COLUMNS}
+    columns = {name: view.column(name).tolist() for name in cache.columns}
     slots: list[CaseFacts | None] = [None] * cache.manifest.classes[view.number].slots
     for i, row in enumerate(view.rows.tolist()):
         slots[row] = CaseFacts(**{name: tuples(values[i]) for name, values in columns.items()})
@@ -206,4 +206,7 @@ def refreshed(facts: CaseFacts, case: CaseScan) -> CaseFacts:
         image_mtime_ns=case.image.mtime_ns,
         label=(case.files.label or "") if label else "",
         label_mtime_ns=label.mtime_ns if label else 0,
+        # Caches of before have no codes; the headers are read by every scan.
+        sform_code=case.image.sform_code,
+        qform_code=case.image.qform_code,
     )

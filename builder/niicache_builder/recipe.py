@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError
@@ -18,10 +18,11 @@ from niicache_builder.arrays import (
 )
 from niicache_builder.axes import split_axes
 from niicache_builder.codecs import codec_reason
+from niicache_builder.preparation import planned_text, prepared_shape
 from niicache_builder.spots import RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from niicache.format.manifest import ArrayLayout
     from niicache.format.names import LabelKind
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
-    """What was decided, and why, in words for the user."""
+    """What was decided, and why, in words for the user.
+
+    ``preparation`` maps the options that ask for it to what is done to the grids of cases.
+    """
 
     spatial_dims: str
     label_kind: str
@@ -39,6 +43,7 @@ class Decisions:
     dtype: str
     chunk: str
     codec: str
+    preparation: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_recipe(
@@ -67,6 +72,10 @@ def make_recipe(
         label=label,
         patch=options.patch,
         spots=RULE if options.patch is not None and kind[0] == "mask" else None,
+        orient=options.orient,
+        spacing=options.spacing,
+        interpolation=None if options.spacing is None else options.interpolation,
+        crop=options.crop,
     )
     on_grid = [image] if label is None or kind[0] != "mask" else [image, label]
     return recipe, Decisions(
@@ -76,6 +85,7 @@ def make_recipe(
         dtype="as --dtype says" if options.dtype != "auto" else _dtype_reason(cases),
         chunk=_chunk_reason(on_grid, cases, options),
         codec=codec_reason(options.codec, image, label),
+        preparation=planned_text(cases, recipe),
     )
 
 
@@ -83,9 +93,10 @@ def _layouts(
     cases: Sequence[CaseScan], options: BuildOptions, dims: int, kind: LabelKind
 ) -> tuple[ArrayLayout, ArrayLayout | None]:
     """Return the layouts of images and labels."""
-    axes = [split_axes(case.image.shape, dims) or ((), 0) for case in cases]
-    spatial = padded_shape(shape for shape, _ in axes) if options.shape is None else options.shape
     images = [case.image for case in cases]
+    shapes = (prepared_shape(image, dims, options) for image in images)
+    spatial = padded_shape(shapes) if options.shape is None else options.shape
+    channels = (split_axes(images[0].shape, dims) or ((), 0))[1]
     dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
     if options.chunk is not None and len(options.chunk) not in {1, dims + 1}:
         raise OptionError(
@@ -99,7 +110,7 @@ def _layouts(
         )
     image = plan_layout(
         dtype=dtype,
-        shape=(*spatial, axes[0][1]),
+        shape=(*spatial, channels),
         fill=options.pad_value,
         codec=options.codec,
         chunk=options.chunk,
@@ -130,7 +141,7 @@ def _chunk_reason(
     if options.patch is None:
         return chunk_reason(layouts[0], options.chunk)
     dims = len(options.patch)
-    shapes = [(split_axes(case.image.shape, dims) or ((), 0))[0] for case in cases]
+    shapes = [prepared_shape(case.image, dims, options) for case in cases]
     return patch_reason(layouts, options.chunk, options.patch, shapes)
 
 

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import Problem
-from niicache.format.facts import COLUMNS, CaseFacts
+from niicache.format.facts import COLUMNS, LATER, CaseFacts
 from niicache.format.manifest import FileEntry, Recipe, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_FACTS = tuple(column.name for column in COLUMNS)
+_FACTS = (*(column.name for column in COLUMNS), *LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,8 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
         return None
     counts = value["counts"]
     return CaseRecord(
-        facts=CaseFacts(**{name: tuples(fact) for name, fact in value["facts"].items()}),
+        # By name, so that what an older version left is no record: it lacks some.
+        facts=CaseFacts(**{name: tuples(value["facts"][name]) for name in _FACTS}),
         counts=None if counts is None else {float(number): count for number, count in counts},
         label_nonfinite=value["label_nonfinite"],
         many_values=value["many_values"],

@@ -8,8 +8,9 @@ import numpy as np
 
 from niicache.cache import Cache, open_cache
 from niicache.errors import DiskError, OptionError
-from niicache.format.geometry import Box
+from niicache.format.facts import CODES
 from niicache_builder.durable import write_file
+from niicache_builder.grid import ungridded
 from niicache_builder.nifti_image import SUFFIXES, image_bytes, make_image
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ SHOWN_CASES = 5
 def restore(cache: Cache | str | Path, case: tuple[str, str], array: np.ndarray) -> Nifti1Image:
     """Return an array on the padded grid as an image on the grid of the case's source.
 
-    Padding is taken away and nothing is resampled: each voxel is that of the array, bit for bit.
+    Padding is taken away, and what the build did to the grid is undone. Where it resampled,
+    whole numbers become those of the nearest voxel, and floats are interpolated linearly. Where it
+    did not, each voxel is that of the array, bit for bit. What it cropped away is 0.
 
     Args:
         cache: An open cache, or its path.
@@ -35,12 +38,13 @@ def restore(cache: Cache | str | Path, case: tuple[str, str], array: np.ndarray)
             labels. bool becomes uint8, half precision float32.
 
     Returns:
-        Of the source's spatial shape and affine; k numbers a voxel come after three spatial axes,
-        where NIfTI readers look for them.
+        Of the source's spatial shape, affine and form codes (the affine stands in both forms); k
+        numbers a voxel come after three spatial axes, where NIfTI readers look for them.
 
     Raises:
         OptionError: There is no such case, or the array is not on its grid.
         DamageError: Columns of the cache are missing or damaged.
+        FormatError: They contradict each other.
     """
     cache = cache if isinstance(cache, Cache) else open_cache(cache)
     array = np.asarray(array)
@@ -58,10 +62,21 @@ def restore(cache: Cache | str | Path, case: tuple[str, str], array: np.ndarray)
         raise OptionError(
             f"case: class {case[0]!r} has no case {case[1]!r}, expected one such as {known}"
         )
+    real = array[view.box(case[1]).slices]
+    real = ungridded(real.reshape(*real.shape[: len(grid)], -1), view.grid(case[1]))
+    real = real.reshape(
+        _nifti_shape((*real.shape[: len(grid)], *array.shape[len(grid) :]), len(grid))
+    )
+    return make_image(real, view.column("affine")[view.cases.index(case[1])], _codes(cache, case))
+
+
+def _codes(cache: Cache, case: tuple[str, str]) -> tuple[int, int] | None:
+    """Return sform_code and qform_code of the source; caches of before did not keep them."""
+    if not set(CODES) <= set(cache.columns):
+        return None
+    view = cache[case[0]]
     at = view.cases.index(case[1])
-    start, stop = (tuple(view.column(f"box_{end}")[at].tolist()) for end in ("start", "stop"))
-    real = array[Box(start, stop).slices]
-    return make_image(real.reshape(_nifti_shape(real.shape, len(grid))), view.column("affine")[at])
+    return int(view.column("sform_code")[at]), int(view.column("qform_code")[at])
 
 
 def _nifti_shape(shape: Shape, axes: int) -> Shape:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from niicache.format.names import IMAGE, LABEL
+from niicache_builder.preparation import header_grid
+from niicache_builder.prepare import WIDEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,8 +32,10 @@ def disk_bytes(unit: Unit, recipe: Recipe) -> int:
     layouts = [recipe.image] if recipe.label is None else [recipe.image, recipe.label]
     stored = sum(_stored_bytes(layout, len(unit.slots)) for layout in layouts)
     if recipe.image.codec is not None and recipe.pad_mode == "constant":
-        sources = sum(_source_bytes(case, recipe) for case in unit.slots if case)
-        stored = min(stored, 2 * sources)
+        sources = sum(
+            _source_bytes(case, recipe) * _growth(case, recipe) for case in unit.slots if case
+        )
+        stored = min(stored, int(2 * sources))
     return stored + UNIT_SPARE
 
 
@@ -48,7 +53,11 @@ def decoded_bytes(slots: Iterable[int], recipe: Recipe) -> int:
 def worker_bytes(cases: Sequence[CaseScan], recipe: Recipe) -> int:
     """Return the memory of one worker at most, roughly."""
     largest = max(case.image.voxels_nbytes + case.image.size for case in cases)
-    return 3 * largest + 2 * padded_bytes(recipe)
+    needed = 3 * largest + 2 * padded_bytes(recipe)
+    if recipe.spacing is not None:  # one channel at a time, before and after, as float64
+        voxels = max(math.prod(case.image.shape) for case in cases)
+        needed += 2 * WIDEST * (voxels + math.prod(recipe.image.shape[:-1]))
+    return needed
 
 
 def padded_bytes(recipe: Recipe) -> int:
@@ -60,6 +69,14 @@ def padded_bytes(recipe: Recipe) -> int:
 def _stored_bytes(layout: ArrayLayout, slots: int) -> int:
     """Return the bytes of chunks that are not compressed; the last of them is full too."""
     return -(-slots // layout.chunk[0]) * layout.blocks * layout.chunk_nbytes
+
+
+def _growth(case: CaseScan, recipe: Recipe) -> float:
+    """Return how many voxels are stored for each of a case's, at least 1."""
+    if recipe.spacing is None:
+        return 1
+    grid = header_grid(case.image, recipe.spatial_dims, recipe)
+    return max(1, math.prod(grid.shape) / math.prod(grid.source))
 
 
 def _source_bytes(case: CaseScan, recipe: Recipe) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from niicache.files import read_file, retired
 from niicache.format.codec import stored_crc
 from niicache.format.columns import decode_column
-from niicache.format.facts import COLUMNS, CaseFacts
+from niicache.format.facts import CaseFacts
 from niicache.format.names import (
     CACHEDIR_SIGNATURE,
     CACHEDIR_TAG,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from niicache.cache import Cache
     from niicache.format.manifest import ArrayLayout, ClassEntry, Manifest
 
-COLUMN_NAMES = tuple(column.name for column in COLUMNS)
-
 Crcs = dict[tuple[str, str, int], tuple[int, ...]]
 """(class, array, shard) to the crc32c of its chunks."""
 
@@ -56,10 +54,12 @@ class ClassSalvage:
         crcs: Array to the crc32c of its chunks, where that table is sound.
         spots: Label value to where its voxels lie, of each slot; empty where none are kept, None
             where they are damaged.
+        names: Every column that the class had.
     """
 
     name: str
     slots: int
+    names: tuple[str, ...]
     columns: Mapping[str, list[Any]]
     crcs: Mapping[str, list[int]]
     spots: Sequence[Mapping[float, bytes]] | None
@@ -67,13 +67,13 @@ class ClassSalvage:
     @property
     def is_known(self) -> bool:
         """Whether every column is sound, and with them the spots."""
-        return len(self.columns) == len(COLUMN_NAMES) and self.spots is not None
+        return len(self.columns) == len(self.names) and self.spots is not None
 
     def facts(self, slot: int) -> CaseFacts | None:
         """Return what is known of the case in a slot, None where it is vacant."""
         if not self.columns["name"][slot]:
             return None
-        return CaseFacts(**{name: tuples(self.columns[name][slot]) for name in COLUMN_NAMES})
+        return CaseFacts(**{name: tuples(self.columns[name][slot]) for name in self.names})
 
 
 def salvage(cache: Cache, damaged: Collection[str]) -> dict[str, ClassSalvage]:
@@ -98,7 +98,8 @@ def salvage(cache: Cache, damaged: Collection[str]) -> dict[str, ClassSalvage]:
         entry.name: ClassSalvage(
             name=entry.name,
             slots=entry.slots,
-            columns=sound(f"{entry.name}/{CASES}", COLUMN_NAMES),
+            names=cache.columns,
+            columns=sound(f"{entry.name}/{CASES}", cache.columns),
             crcs=sound(f"{entry.name}/{CHUNKS}", arrays),
             spots=_spots(cache, made, small, entry, damaged),
         )
@@ -137,7 +138,7 @@ def made_again(manifest: Manifest) -> dict[str, bytes]:
         )
         for entry in manifest.classes
     ]
-    _, small = metadata_files(manifest.recipe, tables, manifest.label_values)
+    _, small = metadata_files(manifest.recipe, tables, manifest.label_values, manifest.columns)
     small |= {README: README_TEXT.encode(), CACHEDIR_TAG: CACHEDIR_SIGNATURE.encode()}
     if manifest.skipped:
         small[SKIPPED] = skipped_csv(manifest.skipped)

@@ -9,6 +9,7 @@ import numpy as np
 
 from niicache.cache import Cache, open_cache
 from niicache.format.facts import PERCENTILES
+from niicache_builder.preparation import preparation_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +79,7 @@ class Stats:
         label_kind: ``mask``, ``vector`` or ``folder``.
         classes: Every class.
         skipped: Cases that the cache does not hold.
+        preparation: What was done to the grids of cases, by the name of its option.
     """
 
     path: str
@@ -86,6 +88,7 @@ class Stats:
     label_kind: str
     classes: tuple[ClassStats, ...]
     skipped: int
+    preparation: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as a JSON object with its schema's version; null: no finite number."""
@@ -113,11 +116,12 @@ def stats(path: str | Path) -> Stats:
         label_kind=recipe.label_kind,
         classes=tuple(_class_stats(cache, view, total) for view in cache),
         skipped=len(cache.manifest.skipped),
+        preparation=preparation_text(recipe),
     )
 
 
 def _class_stats(cache: Cache, view: ClassView, total: int) -> ClassStats:
-    shapes, spacing = view.column("source_shape"), view.column("spacing")
+    shapes, spacing = _shapes(view), view.column("spacing")
     recipe = cache.manifest.recipe
     per_case = recipe.image.case_nbytes + (recipe.label.case_nbytes if recipe.label else 0)
     return ClassStats(
@@ -134,6 +138,12 @@ def _class_stats(cache: Cache, view: ClassView, total: int) -> ClassStats:
         disk_bytes=_disk_bytes(cache, view.name),
         decoded_bytes=per_case * len(view),
     )
+
+
+def _shapes(view: ClassView) -> np.ndarray:
+    """Return the shape of each case as it is stored, without padding, channel last."""
+    spatial = view.column("box_stop") - view.column("box_start")
+    return np.column_stack([spatial, view.column("source_shape")[:, -1]])
 
 
 def _of_voxels(view: ClassView, shapes: np.ndarray) -> dict[str, float]:

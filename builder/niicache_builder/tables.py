@@ -15,7 +15,7 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, VLenUTF8Codec, ZstdCodec
 from zarr.storage import MemoryStore
 
-from niicache.format.facts import COLUMNS, CaseFacts
+from niicache.format.facts import CaseFacts, columns_of
 from niicache.format.names import CASES, CHUNKS, LABEL, ROOT, SPATIAL_AXES, SPOTS
 from niicache_builder.spots import spot_arrays
 from niicache_builder.work import layouts_of
@@ -46,7 +46,10 @@ class ClassTable:
 
 
 def metadata_files(
-    recipe: Recipe, classes: Sequence[ClassTable], label_values: Sequence[float]
+    recipe: Recipe,
+    classes: Sequence[ClassTable],
+    label_values: Sequence[float],
+    columns: Sequence[str],
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the root group's metadata, and every other small file of the hierarchy.
 
@@ -54,6 +57,7 @@ def metadata_files(
         recipe: Layout of the arrays.
         classes: Every class.
         label_values: Those that the manifest lists.
+        columns: Names of columns beyond the first set, likewise.
 
     Returns:
         The root zarr.json as an object, and path below the root to bytes.
@@ -67,7 +71,7 @@ def metadata_files(
             _declare(store, f"{table.name}/{name}", layout, len(table.facts), _axes(recipe, name))
             path = f"{table.name}/{CHUNKS}/{name}"
             _write(store, path, np.array(table.crcs[name], "<u4"), ("chunk",))
-        _write_columns(store, table, recipe, len(label_values))
+        _write_columns(store, table, recipe, len(label_values), columns)
         if recipe.spots is not None:
             _write_spots(store, table, recipe, label_values)
     files = {path: content.to_bytes() for path, content in store._store_dict.items()}  # noqa: SLF001 - zarr's in-memory store has no public way to list its bytes
@@ -115,9 +119,9 @@ def _blosc(layout: ArrayLayout) -> BloscCodec:
 
 
 def _write_columns(
-    store: MemoryStore, table: ClassTable, recipe: Recipe, label_values: int
+    store: MemoryStore, table: ClassTable, recipe: Recipe, label_values: int, names: Sequence[str]
 ) -> None:
-    for column in COLUMNS:
+    for column in columns_of(names):
         item = column.shape(
             axes=recipe.spatial_dims,
             channels=recipe.image.shape[-1],

@@ -11,7 +11,7 @@ from niicache.format.names import ROOT, WORK
 from niicache.format.root import MOST_ROOT_BYTES, REBUILD, unpack_root
 from niicache.opening import read_below
 from niicache.shards import OpenShards
-from niicache.view import COLUMN_NAMES, ClassView
+from niicache.view import ClassView, column_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ class Cache:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of what is known of each case: ``cache["a"].column("spacing")``."""
-        return COLUMN_NAMES
+        return column_names(self.manifest)
 
     def __reduce__(self) -> tuple[type[Cache], tuple[Path, Manifest]]:
         return type(self), (self.path, self.manifest)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from niicache.case_grid import read_box, read_grid
 from niicache.chunks import ChunkReader
 from niicache.errors import OptionError
-from niicache.format.facts import COLUMNS
+from niicache.format.facts import columns_of
 from niicache.format.geometry import chunk_boxes
 from niicache.format.names import CASES, CHUNKS, IMAGE, LABEL
 from niicache.small_arrays import SmallArrays
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from niicache.format.geometry import Box
+    from niicache.format.grid import Grid
     from niicache.format.manifest import ArrayLayout, Manifest
     from niicache.shards import OpenShards
-
-COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 
 
 class Sample(NamedTuple):
@@ -118,9 +119,35 @@ class ClassView:
             OptionError: There is no such column.
             DamageError: The column's files are missing or damaged.
         """
-        if name not in COLUMN_NAMES:
-            raise OptionError(f"column: got {name!r}, expected one of {', '.join(COLUMN_NAMES)}")
+        names = column_names(self._manifest)
+        if name not in names:
+            raise OptionError(f"column: got {name!r}, expected one of {', '.join(names)}")
         return self._small.read(f"{CASES}/{name}")
+
+    def box(self, case: int | str) -> Box:
+        """Return where the real voxels of a case lie in the padded grid."""
+        return read_box(self.column, "box", self._position(case))
+
+    def grid(self, case: int | str) -> Grid:
+        """Return how the grid of a case's source became the stored one.
+
+        Raises:
+            IndexError, OptionError: There is no such case.
+            DamageError: Its columns are missing or damaged.
+            FormatError: They contradict each other.
+        """
+        return read_grid(self.column, self._manifest.recipe, self._position(case))
+
+    def affine(self, case: int | str) -> np.ndarray:
+        """Return what maps a voxel of a case as it is stored, padded, to the world.
+
+        Returns:
+            (4, 4) float64, mm. The column ``affine`` is that of the source.
+
+        Raises:
+            As :meth:`grid`.
+        """
+        return self.grid(case).stored_affine(self.box(case).start)
 
     def crcs(self, array: str) -> np.ndarray:
         """Return the crc32c of every chunk of ``"image"`` or ``"label"``, (chunks,) uint32."""
@@ -163,10 +190,15 @@ class ClassView:
             IndexError, OptionError: There is no such case.
             DamageError: Its bytes are missing or damaged.
         """
+        row = int(self.rows[self._position(case)])
+        label = np.array(self.number) if self.label is None else _read_case(self.label, row)
+        return Sample(_read_case(self.image, row), label)
+
+    def _position(self, case: int | str) -> int:
         if isinstance(case, str):
             if case not in self.cases:
                 raise OptionError(f"class {self.name!r} has no case {case!r}; see .cases")
-            case = self.cases.index(case)
+            return self.cases.index(case)
         if isinstance(case, bool) or not isinstance(case, int | np.integer):
             raise OptionError(f"case: got {case!r}, expected one position or one name")
         if not -len(self) <= case < len(self):
@@ -174,9 +206,7 @@ class ClassView:
                 f"case: got {case}, expected a position below {len(self)}, the number of cases of "
                 f"class {self.name!r}"
             )
-        row = int(self.rows[case])
-        label = np.array(self.number) if self.label is None else _read_case(self.label, row)
-        return Sample(_read_case(self.image, row), label)
+        return int(case)
 
     def __repr__(self) -> str:
         return f"<class {self.name!r} of {str(self._root)!r}, {len(self):,} cases>"
@@ -196,6 +226,11 @@ class ClassView:
     def _cases_of(self, chunk: int, size: int) -> str:
         names = self.slot_names[chunk * size : (chunk + 1) * size]
         return ", ".join(name for name in names if name)
+
+
+def column_names(manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of the columns that every class of a cache has."""
+    return tuple(column.name for column in columns_of(manifest.columns))
 
 
 def _read_case(reader: ChunkReader, row: int) -> np.ndarray:

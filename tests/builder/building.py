@@ -172,6 +172,8 @@ def header(
         size=size,
         mtime_ns=mtime_ns,
         warnings=(),
+        sform_code=1,
+        qform_code=0,
     )
 
 

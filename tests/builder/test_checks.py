@@ -11,6 +11,7 @@ from building import case, header
 from hypothesis import given
 from hypothesis import strategies as st
 
+from niicache_builder import BuildOptions
 from niicache_builder.checks import GRID_TOLERANCE, check_cases
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def check(
     kind: LabelKind = "mask",
     shape: tuple[int, ...] | None = None,
 ) -> tuple[Problem, ...]:
-    found = check_cases(cases, root=ROOT, spatial_dims=dims, label_kind=kind, shape=shape)
+    found = check_cases(
+        cases, root=ROOT, spatial_dims=dims, label_kind=kind, options=BuildOptions(shape=shape)
+    )
     for problem in found:
         assert problem.got
         assert problem.expected

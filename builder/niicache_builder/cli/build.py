@@ -9,10 +9,18 @@ import click
 
 from niicache.format.names import PadMode
 from niicache.inert import inert_lines
-from niicache_builder.choices import DTYPES, CodecName, Labels, OnDuplicates, OnError
+from niicache_builder.choices import (
+    DTYPES,
+    CodecName,
+    Crop,
+    Interpolation,
+    Labels,
+    OnDuplicates,
+    OnError,
+)
 from niicache_builder.cli.exits import DONE, HELP, SKIPPED, guarded
 from niicache_builder.cli.progress import watch
-from niicache_builder.cli.types import shares, sizes
+from niicache_builder.cli.types import lengths, shares, sizes
 from niicache_builder.interrupts import sigterm_as_ctrl_c
 from niicache_builder.workers import ready_workers
 
@@ -38,6 +46,16 @@ from niicache_builder.workers import ready_workers
 )
 @click.option("--chunk", callback=sizes, help="Cases in a chunk, or 1 and its block. [planned]")
 @click.option("--patch", callback=sizes, help="Patches that will be read, such as 128,128,128.")
+@click.option("--orient", help="Turn axes, such as RAS: to the right, the front, the top.")
+@click.option("--spacing", callback=lengths, help="Resample to mm, such as 1,1,1. [as they are]")
+@click.option(
+    "--interpolation",
+    type=click.Choice(get_args(Interpolation)),
+    default="linear",
+    show_default=True,
+    help="Of images; masks take the nearest voxel.",
+)
+@click.option("--crop", type=click.Choice(get_args(Crop)), help="Keep the box that is not 0.")
 @click.option(
     "--labels",
     type=click.Choice(get_args(Labels)),
@@ -83,6 +101,10 @@ def build_command(
     codec: CodecName,
     chunk: tuple[int, ...] | None,
     patch: tuple[int, ...] | None,
+    orient: str | None,
+    spacing: tuple[float, ...] | None,
+    interpolation: Interpolation,
+    crop: Crop | None,
     labels: Labels,
     pad_value: float,
     pad_mode: PadMode,
@@ -114,6 +136,10 @@ def build_command(
             codec=codec,
             chunk=chunk,
             patch=patch,
+            orient=orient,
+            spacing=spacing,
+            interpolation=interpolation,
+            crop=crop,
             labels=labels,
             pad_value=pad_value,
             pad_mode=pad_mode,

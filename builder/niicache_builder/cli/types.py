@@ -33,6 +33,24 @@ def sizes(
     return tuple(map(int, parts))
 
 
+def lengths(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """Return numbers with commas or an x between, ``1,1,2.5``; a click callback.
+
+    Raises:
+        click.BadParameter: The text is something else.
+    """
+    if value is None:
+        return None
+    try:
+        return tuple(map(float, re.split(r"[,x]", value)))
+    except ValueError:
+        raise click.BadParameter(
+            f"got {value!r}, expected lengths in mm such as 1,1,1 or 0.8,0.8,3", context, option
+        ) from None
+
+
 def subset(context: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int]:
     """Return ``3/10`` as (3, 10), and (1, 1) for nothing; a click callback.
 

@@ -30,6 +30,7 @@ def built_text(built: Built, path: str) -> str:
         f"images {image.shape} {image.dtype} ({why.dtype})",
         f"axes {why.spatial_dims}",
         f"labels {why.label_kind}",
+        *(f"{name} {what}" for name, what in why.preparation.items()),
     ]
     if not built.changed:
         lines.append("nothing had changed, nothing was written")

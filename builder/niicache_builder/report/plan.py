@@ -29,6 +29,7 @@ def plan_text(plan: Plan) -> str:
         f"axes     {why.spatial_dims}",
         f"labels   {why.label_kind}",
         f"shape    {recipe.image.shape}, channel last ({why.shape})",
+        *(f"{name:<8} {what}" for name, what in why.preparation.items()),
         f"dtype    {recipe.image.dtype} ({why.dtype})",
         f"image    {_layout_text(recipe.image)} ({why.chunk})",
     ]

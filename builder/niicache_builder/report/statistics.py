@@ -37,6 +37,7 @@ def stats_text(found: Stats) -> str:
     with console.capture() as drawn:
         console.print(table)
     lines = [f"{found.path}: images {found.shape} {found.dtype}, labels {found.label_kind}"]
+    lines += [f"{name} {what}" for name, what in found.preparation.items()]
     lines += drawn.get().splitlines()
     if found.skipped:
         lines.append(f"{counted(found.skipped, 'case')} skipped; see skipped.csv")

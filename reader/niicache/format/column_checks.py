@@ -6,12 +6,18 @@ Only what a reader relies on. A vacant slot holds zeros, or an empty string.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from niicache.format.grid import is_prepared
+
 if TYPE_CHECKING:
     from niicache.format.manifest import ClassEntry, Recipe
+
+
+_LONGEST: Final = 2**31 - 1
+_CODE: Final = 2**15 - 1
 
 
 def column_problems(name: str, values: np.ndarray, entry: ClassEntry, recipe: Recipe) -> list[str]:
@@ -34,6 +40,8 @@ def column_problems(name: str, values: np.ndarray, entry: ClassEntry, recipe: Re
         problems.append(f"{np.count_nonzero(values):,} sizes for {entry.cases:,} cases")
     if name == "spacing" and not np.isfinite(values).all():
         problems.append("spacing that is not finite")
+    if name == "affine" and not np.isfinite(values).all():
+        problems.append("an affine that is not finite")
     most = _most(name, recipe)
     if most is not None and bool(((values < 0) | (values > most)).any()):
         problems.append(f"{name} outside of 0 to {np.array(most).tolist()}")
@@ -63,7 +71,14 @@ def _most(name: str, recipe: Recipe) -> np.ndarray | None:
     found: dict[str, tuple[int, ...]] = {
         "image_size": (2**63 - 1,),
         "label_size": (2**63 - 1,),
-        "source_shape": image,
+        # What is turned, cut or resampled may have been longer than what it is padded to.
+        "source_shape": (*[_LONGEST] * (len(image) - 1), image[-1])
+        if is_prepared(recipe)
+        else image,
+        "crop_start": (_LONGEST,),
+        "crop_stop": (_LONGEST,),
+        "sform_code": (_CODE,),
+        "qform_code": (_CODE,),
         "box_start": image[:-1],
         "box_stop": image[:-1],
         "nonfinite": (math.prod(image[:-1]),),

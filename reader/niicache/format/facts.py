@@ -6,8 +6,11 @@ their names, dtypes and shapes, for the builder, for the reader and for docs/for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PERCENTILES: Final = (0.5, 1.0, 5.0, 50.0, 95.0, 99.0, 99.5)
 
@@ -53,6 +56,11 @@ def _column(dtype: str, doc: str, *dims: Dim) -> Any:
     return field(metadata={"dtype": dtype, "doc": doc, "dims": dims})
 
 
+def _later(default: Any, dtype: str, doc: str, *dims: Dim) -> Any:
+    """Return a column that caches have only where their manifest lists it, else the default."""
+    return field(default=default, metadata={"dtype": dtype, "doc": doc, "dims": dims})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFacts:
     """Everything that is kept of one case beside its voxels."""
@@ -92,9 +100,28 @@ class CaseFacts:
     label_count: tuple[int, ...] = _column(
         "int64", "elements of the label that hold each of the manifest's values", "label_value"
     )
+    crop_start: tuple[int, ...] = _later(
+        (), "int64", "box kept of the turned source: its first voxel", "axis"
+    )
+    crop_stop: tuple[int, ...] = _later((), "int64", "one past the last voxel of that box", "axis")
+    sform_code: int = _later(0, "int64", "sform_code of the source image")
+    qform_code: int = _later(0, "int64", "qform_code of the source image")
 
 
-COLUMNS: Final = tuple(
-    Column(f.name, f.metadata["dtype"], f.metadata["dims"], f.metadata["doc"])
+_ALL: Final = tuple(
+    (Column(f.name, f.metadata["dtype"], f.metadata["dims"], f.metadata["doc"]), f.default)
     for f in fields(CaseFacts)
 )
+COLUMNS: Final = tuple(column for column, default in _ALL if default is MISSING)
+"""The first set, which every cache has."""
+
+LATER: Final = {column.name: column for column, default in _ALL if default is not MISSING}
+"""Those that a cache has where its manifest lists them."""
+
+CROPPED: Final = ("crop_start", "crop_stop")
+CODES: Final = ("qform_code", "sform_code")
+
+
+def columns_of(names: Iterable[str]) -> tuple[Column, ...]:
+    """Return the columns of a cache whose manifest lists these beyond the first set."""
+    return (*COLUMNS, *(LATER[name] for name in names))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import numpy as np
 
 from niicache.format.codec import MAX_CHUNK_BYTES, Compressor, Shuffle
-from niicache.format.members import is_finite, is_whole, member_problems, shown
-from niicache.format.names import DTYPES, LabelKind, PadMode
+from niicache.format.members import is_finite, is_length, is_whole, member_problems, shown
+from niicache.format.names import DTYPES, Crop, Interpolation, LabelKind, PadMode
+from niicache.format.orientation import is_orientation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ MOST_CASE_BYTES: Final = 2**40
 """No memory holds a case of more."""
 
 _RECIPE: Final = ("spatial_dims", "label_kind", "pad_mode", "image", "label")
+_MAYBE: Final = ("patch", "spots", "orient", "spacing", "interpolation", "crop")
 _SPOTS: Final = ("least", "share", "most")
 _LAYOUT: Final = ("dtype", "shape", "chunk", "shard_cases", "fill", "codec")
 _CODEC: Final = ("cname", "clevel", "shuffle")
@@ -26,7 +28,7 @@ _CODEC: Final = ("cname", "clevel", "shuffle")
 
 def recipe_problems(recipe: Any) -> list[str]:
     """Return what is wrong with a recipe as JSON gives it."""
-    problems = member_problems("recipe", recipe, _RECIPE, maybe=("patch", "spots"))
+    problems = member_problems("recipe", recipe, _RECIPE, maybe=_MAYBE)
     if problems:
         return problems
     dims, kind = recipe["spatial_dims"], recipe["label_kind"]
@@ -37,6 +39,7 @@ def recipe_problems(recipe: Any) -> list[str]:
     axes = dims + 1 if is_whole(dims, 2, 3) else None
     problems += _layout_problems("image", recipe["image"], axes)
     problems += _patch_problems(recipe, axes and axes - 1)
+    problems += _grid_problems(recipe, axes and axes - 1)
     label = recipe["label"]
     if (label is None) != (kind == "folder"):
         problems.append(f"recipe.label does not go with labels of kind {shown(kind)}")
@@ -64,6 +67,29 @@ def _patch_problems(recipe: Mapping[str, Any], axes: int | None) -> list[str]:
     if recipe["label_kind"] != "mask":
         wrong.append("recipe.spots does not go with labels that are no masks")
     return problems + wrong
+
+
+def _grid_problems(recipe: Mapping[str, Any], axes: int | None) -> list[str]:
+    """Return what is wrong with the members of a recipe that say what was done to grids."""
+    problems = []
+    if "orient" in recipe and not is_orientation(recipe["orient"]):
+        problems.append(f"recipe.orient is {shown(recipe['orient'])}, not letters such as RAS")
+    if "orient" in recipe and recipe["spatial_dims"] != 3:  # noqa: PLR2004 - a volume
+        problems.append("recipe.orient does not go with images that are no volumes")
+    if "crop" in recipe:
+        problems += _word_problems("recipe.crop", recipe["crop"], get_args(Crop))
+    if ("spacing" in recipe) != ("interpolation" in recipe):
+        problems.append("recipe.spacing and recipe.interpolation, one without the other")
+    if "interpolation" in recipe:
+        words = get_args(Interpolation)
+        problems += _word_problems("recipe.interpolation", recipe["interpolation"], words)
+    if "spacing" in recipe:
+        spacing = recipe["spacing"]
+        if not isinstance(spacing, list) or not all(map(is_length, spacing)):
+            problems.append(f"recipe.spacing is {_listed(spacing)}, not lengths above 0 in mm")
+        elif axes is not None and len(spacing) != axes:
+            problems.append(f"recipe.spacing has {len(spacing):,} axes, not {axes}")
+    return problems
 
 
 def _layout_problems(name: str, layout: Any, axes: int | None) -> list[str]:

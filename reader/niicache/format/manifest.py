@@ -20,7 +20,7 @@ from niicache.format.geometry import Shape, chunk_count
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from niicache.format.names import LabelKind, PadMode
+    from niicache.format.names import Crop, Interpolation, LabelKind, PadMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,10 @@ class Recipe:
     Attributes:
         patch: Spatial shape of the patches that will be read, where that was announced.
         spots: Which coordinates of the foreground are kept, if any are.
+        orient: Where the axes point, three letters such as RAS, if images were turned.
+        spacing: Edge lengths that voxels were resampled to, mm, if they were.
+        interpolation: How images were resampled.
+        crop: What was kept of each image, if not all.
     """
 
     spatial_dims: int
@@ -101,6 +105,10 @@ class Recipe:
     label: ArrayLayout | None
     patch: Shape | None = None
     spots: SpotRule | None = None
+    orient: str | None = None
+    spacing: tuple[float, ...] | None = None
+    interpolation: Interpolation | None = None
+    crop: Crop | None = None
 
     @property
     def digest(self) -> str:
@@ -112,7 +120,7 @@ class Recipe:
         return _without_later(asdict(self))
 
 
-_LATER = frozenset({"patch", "spots"})
+_LATER = frozenset({"patch", "spots", "orient", "spacing", "interpolation", "crop"})
 
 
 def _without_later(value: dict[str, Any]) -> dict[str, Any]:
@@ -185,6 +193,7 @@ class Manifest:
         files: Path below the root to size and sha256, of every file but the root zarr.json.
         skipped: What is missing and why.
         split: How cases are split, if they are.
+        columns: Names of the columns beyond the first set, sorted.
     """
 
     format_version: int
@@ -195,13 +204,14 @@ class Manifest:
     files: Mapping[str, FileEntry]
     skipped: tuple[SkippedCase, ...] = field(default=())
     split: SplitRule | None = None
+    columns: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as a JSON object; ``split`` only where it is given."""
+        """Return the manifest as a JSON object; ``split`` and ``columns`` only where given."""
         value = asdict(self)
         classes = [_without_later(entry) for entry in value["classes"]]
         value |= {"recipe": self.recipe.to_json(), "classes": classes}
-        return {k: v for k, v in value.items() if v is not None or k != "split"}
+        return {k: v for k, v in value.items() if v or k not in {"split", "columns"}}
 
 
 @lru_cache(maxsize=4)

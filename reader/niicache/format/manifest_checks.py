@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from niicache.format.class_names import class_fault
+from niicache.format.facts import CROPPED, LATER
 from niicache.format.layout_checks import EXTENT, recipe_problems
 from niicache.format.manifest import FileEntry, Manifest, SkippedCase
 from niicache.format.members import is_digest, is_finite, is_whole, member_problems, shown
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 MOST_LABEL_VALUES: Final = 256
 
-_MANIFEST: Final = tuple(field.name for field in fields(Manifest) if field.name != "split")
+_MAYBE: Final = ("split", "columns")
+_MANIFEST: Final = tuple(field.name for field in fields(Manifest) if field.name not in _MAYBE)
 _SUM_ERROR: Final = 1e-9
 _CLASS: Final = ("name", "cases", "slots")
 _FILE: Final = tuple(field.name for field in fields(FileEntry))
@@ -32,7 +34,7 @@ _SKIPPED: Final = {field.name: field.type for field in fields(SkippedCase)}
 
 def manifest_problems(value: Any) -> list[str]:
     """Return what is wrong with a manifest as JSON gives it, its digest left out."""
-    problems = member_problems("the manifest", value, _MANIFEST, maybe=("split",))
+    problems = member_problems("the manifest", value, _MANIFEST, maybe=_MAYBE)
     if problems:
         return problems
     problems = recipe_problems(value["recipe"])
@@ -42,6 +44,7 @@ def manifest_problems(value: Any) -> list[str]:
     problems += _table_problems("files", value["files"])
     problems += _skipped_problems(value["skipped"])
     problems += _split_problems(value["split"]) if "split" in value else []
+    problems += _column_problems(value["columns"]) if "columns" in value else []
     # Only what is sound in every part can be held against itself.
     return problems or list(_contradictions(from_json(value)))
 
@@ -109,6 +112,13 @@ def _split_problems(split: Any) -> list[str]:
     return problems
 
 
+def _column_problems(names: Any) -> list[str]:
+    sound = isinstance(names, list) and all(isinstance(one, str) for one in names)
+    if not sound or not names or names != sorted(set(names)):
+        return [f"columns is {shown(names)}, not a sorted list of at least one name"]
+    return [f"columns has {shown(one)}, which is none" for one in names if one not in LATER]
+
+
 def _is_share(pair: Any) -> bool:
     if not isinstance(pair, list) or len(pair) != 2:  # noqa: PLR2004 - name and share
         return False
@@ -136,6 +146,7 @@ def _contradictions(manifest: Manifest) -> Iterable[str]:
     for entry in manifest.classes:
         if (entry.spots is None) != (recipe.spots is None):
             yield f"spots of class {entry.name!r} do not go with recipe.spots"
+    yield from _crop_contradictions(manifest)
     count = sum(shard_count(entry.slots, recipe.image) for entry in manifest.classes)
     if max(count, len(manifest.classes)) > len(files):
         yield f"classes of {count:,} shards, but {len(files):,} files"
@@ -157,6 +168,12 @@ def _contradictions(manifest: Manifest) -> Iterable[str]:
             if path in files and files[path].size > nbytes:
                 yield f"files[{shown(path)}] of more than {nbytes:,} bytes"
     yield from _difference("files", files, most, optional=BESIDE)
+
+
+def _crop_contradictions(manifest: Manifest) -> Iterable[str]:
+    for name in CROPPED:
+        if (name in manifest.columns) != (manifest.recipe.crop is not None):
+            yield f"column {name!r} does not go with recipe.crop"
 
 
 def _difference(

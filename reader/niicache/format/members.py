@@ -72,6 +72,11 @@ def is_finite(value: object) -> bool:
     return type(value) is float and math.isfinite(value)
 
 
+def is_length(value: object) -> bool:
+    """Say whether a value is a float above 0, and no more than a kilometre in mm."""
+    return type(value) is float and 0 < value <= 1e6  # noqa: PLR2004 - a kilometre
+
+
 def is_digest(value: object) -> bool:
     """Say whether a value is a sha256 as we write it."""
     return type(value) is str and len(value) == 64 and not set(value) - _HEXADECIMAL  # noqa: PLR2004 - digits of a sha256

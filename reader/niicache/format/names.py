@@ -29,6 +29,8 @@ SPOTS: Final = "spots"
 
 LabelKind = Literal["mask", "vector", "folder"]
 PadMode = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
+Interpolation = Literal["linear", "cubic"]
+Crop = Literal["foreground"]
 
 DTYPES: Final = (
     *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),

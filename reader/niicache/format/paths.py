@@ -6,7 +6,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from niicache.format.facts import COLUMNS
+from niicache.format.facts import columns_of
 from niicache.format.names import (
     CACHEDIR_TAG,
     CASES,
@@ -71,7 +71,7 @@ def small_shapes(entry: ClassEntry, manifest: Manifest) -> dict[str, tuple[str, 
         f"{CHUNKS}/{array}": ("uint32", (chunk_total(entry.slots, layout),))
         for array, layout in layouts(recipe).items()
     }
-    for column in COLUMNS:
+    for column in columns_of(manifest.columns):
         item = column.shape(
             axes=recipe.spatial_dims,
             channels=recipe.image.shape[-1],

@@ -37,6 +37,10 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
             label=None if recipe["label"] is None else _layout(recipe["label"]),
             patch=None if recipe.get("patch") is None else tuple(map(int, recipe["patch"])),
             spots=None if recipe.get("spots") is None else SpotRule(**recipe["spots"]),
+            orient=recipe.get("orient"),
+            spacing=None if recipe.get("spacing") is None else tuple(recipe["spacing"]),
+            interpolation=recipe.get("interpolation"),
+            crop=recipe.get("crop"),
         ),
         classes=tuple(ClassEntry(**entry) for entry in value["classes"]),
         label_values=tuple(value["label_values"]),
@@ -44,6 +48,7 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
         files={path: FileEntry(**entry) for path, entry in dict(value["files"]).items()},
         skipped=tuple(SkippedCase(**entry) for entry in value["skipped"]),
         split=None if value.get("split") is None else _split(value["split"]),
+        columns=tuple(value.get("columns", ())),
     )
 
 
