@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from niicache.format.facts import CaseFacts
 from niicache.format.geometry import Box, centred
 from niicache.format.grid import plan_grid
 from niicache_builder.crop import foreground_box
-from niicache_builder.grid import regridded
+from niicache_builder.grid import count_cut, regridded
 from niicache_builder.nifti import Header, NiftiError, Voxels, read_voxels
 from niicache_builder.nifti_error import changed, too_large
 from niicache_builder.orient import turned
@@ -89,15 +89,18 @@ def _prepared(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
     image = with_channels(image, recipe.spatial_dims)
     grid = _grid(case, image, recipe, root)
     image = regridded(image, grid, recipe.interpolation)
-    label, label_source = None, None
+    label, label_source, cut = None, None, 0
     if recipe.label is not None and case.label is not None and case.files.label is not None:
         label_source, label = _read(case, case.files.label, case.label, recipe.label.dtype, root)
         if recipe.label_kind == "mask":
-            label = regridded(with_channels(label, recipe.spatial_dims), grid)
+            whole = with_channels(label, recipe.spatial_dims)
+            label = regridded(whole, grid)
+            cut = count_cut(whole, grid)
         else:
             label = label.reshape(-1, order="F")
     facts = _facts(case, recipe, grid, image, source, label_source)
-    return PreparedCase(image=image, label=label, record=_record(facts, label, recipe))
+    record = replace(_record(facts, label, recipe), label_cut=cut)
+    return PreparedCase(image=image, label=label, record=record)
 
 
 def _grid(case: CaseScan, image: np.ndarray, recipe: Recipe, root: Path) -> Grid:

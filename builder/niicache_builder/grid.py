@@ -35,6 +35,14 @@ def regridded(
     return interpolated(kept, grid.shape, interpolation, thick=grid.thick)
 
 
+def count_cut(voxels: np.ndarray, grid: Grid) -> int:
+    """Return how many voxels of a source other than 0 are cropped away."""
+    whole = turned(voxels, grid.turn)
+    if grid.crop.shape == whole.shape[: len(grid.crop.shape)]:
+        return 0
+    return int(np.count_nonzero(whole) - np.count_nonzero(whole[grid.crop.slices]))
+
+
 def ungridded(voxels: np.ndarray, grid: Grid) -> np.ndarray:
     """Return voxels of a case, not padded, on the grid of its source.
 

@@ -36,8 +36,8 @@ def voxel_warnings(
         label_kind: What the labels are.
 
     Returns:
-        Codes ``image-nonfinite``, ``image-constant``, ``label-nonfinite``, ``mask-values`` and
-        ``mask-empty``.
+        Codes ``image-nonfinite``, ``image-constant``, ``label-nonfinite``, ``mask-values``,
+        ``mask-empty`` and ``mask-cut``.
     """
     found: list[Problem] = []
     for name, members in records.items():
@@ -71,6 +71,10 @@ def _label(record: CaseRecord, kind: LabelKind) -> Iterator[Oddity]:
         got = f"{record.label_nonfinite:,} values NaN or infinite"
         hint = "kept as they are; mend the label, a loss becomes NaN of it"
         yield Oddity("label-nonfinite", got, "finite values", hint)
+    if record.label_cut:
+        got = f"{record.label_cut:,} labelled voxels cropped away"
+        hint = "the image is 0 there and all around; see whether mask and image belong together"
+        yield Oddity("mask-cut", got, "labels within the foreground of the image", hint)
     if kind == "mask" and record.counts is not None:
         yield from _mask(record.counts)
     elif kind == "mask" and record.many_values:

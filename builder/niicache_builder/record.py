@@ -30,6 +30,7 @@ class CaseRecord:
         label_nonfinite: Elements of the label that are NaN or infinite; 0 where not known.
         many_values: Whether the label is known to have too many finite values.
         spots: Label value to where its voxels lie, see :mod:`niicache_builder.spots`.
+        label_cut: Elements of a mask other than 0 that were cropped away; 0 where not known.
     """
 
     facts: CaseFacts
@@ -37,6 +38,7 @@ class CaseRecord:
     label_nonfinite: int = 0
     many_values: bool = False
     spots: Mapping[float, bytes] = field(default_factory=dict)
+    label_cut: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ def _unrecorded(record: CaseRecord) -> dict[str, Any]:
         "label_nonfinite": record.label_nonfinite,
         "many_values": record.many_values,
         "spots": [(value, b64encode(at).decode()) for value, at in record.spots.items()],
+        "label_cut": record.label_cut,
     }
 
 
@@ -128,6 +131,7 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
         label_nonfinite=value["label_nonfinite"],
         many_values=value["many_values"],
         spots={float(number): b64decode(at) for number, at in value["spots"]},
+        label_cut=value["label_cut"],
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from niicache.cache import Cache, open_cache
-from niicache.errors import DiskError, OptionError
+from niicache.errors import DiskError, NoMemoryError, OptionError
 from niicache.format.facts import CODES
 from niicache_builder.durable import write_file
 from niicache_builder.grid import ungridded
+from niicache_builder.memory import memory_bytes
 from niicache_builder.nifti_image import SUFFIXES, image_bytes, make_image
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
 
     from niicache.format.geometry import Shape
+    from niicache.format.grid import Grid
 
 
 SHOWN_CASES = 5
@@ -45,6 +48,7 @@ def restore(cache: Cache | str | Path, case: tuple[str, str], array: np.ndarray)
         OptionError: There is no such case, or the array is not on its grid.
         DamageError: Columns of the cache are missing or damaged.
         FormatError: They contradict each other.
+        NoMemoryError: The source's grid takes more memory than this machine has.
     """
     cache = cache if isinstance(cache, Cache) else open_cache(cache)
     array = np.asarray(array)
@@ -62,12 +66,22 @@ def restore(cache: Cache | str | Path, case: tuple[str, str], array: np.ndarray)
         raise OptionError(
             f"case: class {case[0]!r} has no case {case[1]!r}, expected one such as {known}"
         )
-    real = array[view.box(case[1]).slices]
-    real = ungridded(real.reshape(*real.shape[: len(grid)], -1), view.grid(case[1]))
-    real = real.reshape(
-        _nifti_shape((*real.shape[: len(grid)], *array.shape[len(grid) :]), len(grid))
-    )
-    return make_image(real, view.column("affine")[view.cases.index(case[1])], _codes(cache, case))
+    planes = array if array.ndim > len(grid) else array[..., np.newaxis]
+    _check_memory(planes, view.grid(case[1]), case)
+    voxels = ungridded(planes[view.box(case[1]).slices], view.grid(case[1]))
+    affine = view.column("affine")[view.cases.index(case[1])]
+    shaped = voxels.reshape(_nifti_shape(voxels.shape, len(grid)))
+    return make_image(shaped, affine, _codes(cache, case))
+
+
+def _check_memory(planes: np.ndarray, grid: Grid, case: tuple[str, str]) -> None:
+    shape = (*grid.source, planes.shape[-1])
+    needed, there = math.prod(shape) * planes.itemsize, memory_bytes()
+    if needed > there:
+        raise NoMemoryError(
+            f"case: got {case[1]!r} on a grid of {shape}, {needed:,} bytes, expected at most the "
+            f"{there:,} bytes of memory of this machine; restore fewer numbers a voxel"
+        )
 
 
 def _codes(cache: Cache, case: tuple[str, str]) -> tuple[int, int] | None:

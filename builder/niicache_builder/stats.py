@@ -142,7 +142,7 @@ def _class_stats(cache: Cache, view: ClassView, total: int) -> ClassStats:
 
 def _shapes(view: ClassView) -> np.ndarray:
     """Return the shape of each case as it is stored, without padding, channel last."""
-    spatial = view.column("box_stop") - view.column("box_start")
+    spatial = np.maximum(view.column("box_stop") - view.column("box_start"), 0)
     return np.column_stack([spatial, view.column("source_shape")[:, -1]])
 
 

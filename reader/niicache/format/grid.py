@@ -146,7 +146,8 @@ def grid_fault(grid: Grid, box: Box) -> str:
 
 def _lengths(affine: Sequence[Sequence[float]], turn: Turn) -> tuple[float, ...]:
     """Return the edge lengths of a voxel of the turned source, mm."""
-    lengths = np.linalg.norm(np.array(affine, np.float64)[:3, :3], axis=0)
+    with np.errstate(over="ignore"):  # what is too long for float64 is refused as too large
+        lengths = np.linalg.norm(np.array(affine, np.float64)[:3, :3], axis=0)
     return tuple(float(lengths[axis]) for axis in turn.axes)
 
 
