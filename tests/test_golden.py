@@ -16,26 +16,36 @@ import zarr
 
 import niicache
 from niicache.format.names import FORMAT_VERSION
-from niicache_builder import verify
+from niicache_builder import BuildOptions, build, repair, restore, verify
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
 
-from make_golden import CASES, PADDED, SHAPE, image_of, mask_of  # noqa: E402 - it lies beside them
+from make_golden import CASES, PADDED, SHAPE, image_of, mask_of, write_source  # noqa: E402 - beside
 
-FILES = sorted(GOLDEN.glob("*.tar.xz"))
+FILES = sorted(GOLDEN.glob("format-?.tar.xz"))
+PREPARED = GOLDEN / "format-1-prepared.tar.xz"
 
 # What six batches have to be for ever: the sampler, the layout and the decoder in one number.
 BATCHES = "e4df85c0b711e63a46012d832c6f83bdf92c5200f0e51b9b648e5df295bb52dd"
 
 
-@pytest.fixture(params=FILES, ids=lambda path: path.name)
-def cache_path(request, tmp_path):
-    with tarfile.open(request.param) as packed:
+def unpacked(golden, target):
+    with tarfile.open(golden) as packed:
         # Python has the filter since 3.11.4.
         safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        packed.extractall(tmp_path / "cache", **safely)  # noqa: S202 - the archive is our own
-    return tmp_path / "cache"
+        packed.extractall(target, **safely)  # noqa: S202 - the archive is our own
+    return target
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.name)
+def cache_path(request, tmp_path):
+    return unpacked(request.param, tmp_path / "cache")
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    return niicache.open_cache(unpacked(PREPARED, tmp_path / "cache"))
 
 
 def test_there_is_one_for_each_format_version():
@@ -80,3 +90,70 @@ def test_batches_are_what_they_were(cache_path):
     batches = [sequence.batch(epoch, step) for epoch in range(2) for step in range(3)]
     content = b"".join(array.tobytes() for batch in batches for array in batch)
     assert hashlib.sha256(content).hexdigest() == BATCHES
+
+
+def codes_of(image):
+    return int(image.header["sform_code"]), int(image.header["qform_code"])
+
+
+def test_what_it_holds_comes_back_with_the_codes_that_nibabel_gives(cache_path):
+    cache = niicache.open_cache(cache_path)
+    back = restore(cache, ("cat", "two"), cache["cat"]["two"].image)
+    np.testing.assert_array_equal(back.dataobj, image_of("cat", "two"))
+    np.testing.assert_array_equal(back.affine, np.diag([0.5, 2.0, 1.0, 1.0]))
+    assert codes_of(back) == (2, 0)
+
+
+def test_a_repair_gives_its_old_bytes(cache_path, tmp_path):
+    before = {path: path.read_bytes() for path in cache_path.rglob("*") if path.is_file()}
+    write_source(tmp_path / "source")
+    for path in ("cat/image/c/0/0/0/0", "dog/cases/affine/c/0/0/0", "dog/cases/name/zarr.json"):
+        (cache_path / path).unlink()
+    repair(cache_path, tmp_path / "source", workers=0)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_brought_up_to_date_it_gets_columns_and_no_other_voxels(cache_path, tmp_path):
+    write_source(tmp_path / "source")
+    before = niicache.open_cache(cache_path).manifest
+    options = BuildOptions(shape=PADDED, workers=0, chunk=(2,))
+    built = build(tmp_path / "source", cache_path, options)
+    assert (built.written, built.changed) == (0, True)
+    assert built.manifest.columns == ("qform_code", "sform_code")
+    assert built.manifest.recipe == before.recipe
+    assert built.manifest.shards == before.shards
+    assert all(built.manifest.files[path] == entry for path, entry in before.files.items())
+    assert verify(cache_path).problems == ()
+    cache = niicache.open_cache(cache_path)
+    assert cache["cat"].column("sform_code").tolist() == [2, 2, 2]
+    assert codes_of(restore(cache, ("cat", "two"), np.zeros(PADDED))) == (2, 0)
+    assert not build(tmp_path / "source", cache_path, options).changed
+
+
+def test_prepared_cases_are_what_they_were(prepared):
+    assert verify(prepared.path).problems == ()
+    assert {view.name: view.cases for view in prepared} == CASES
+    columns = ("crop_start", "crop_stop", "qform_code", "sform_code")
+    assert prepared.manifest.columns == columns
+    for name, case in prepared.cases:
+        view = prepared[name]
+        assert (view.grid(case).shape, view.grid(case).spacing) == ((2, 8), (1.25, 1.0))
+        want = np.diag([1.25, 1.0, 1.0, 1.0])
+        want[:2, 3] = 0.5 * 0.75 - 1.25, 2 * -0.25 - 1.0
+        np.testing.assert_allclose(view.affine(case), want)
+        image, label = (one[view.box(case).slices][..., 0] for one in view[case])
+        # Column i + 1/2 of both grids lies at 2.5 * that in the source, row j + 1/2 at half.
+        rows, columns = np.indices((2, 8))
+        x = 2.5 * (rows + 0.5) - 0.5
+        y = np.clip((columns + 0.5) / 2 - 0.5, 0, 3)
+        np.testing.assert_array_equal(image, np.rint(image_of(view.name, case)[0, 0] + 4 * x + y))
+        want = mask_of(view.name, case)[[1, 3]][:, [0, 0, 1, 1, 2, 2, 3, 3]]
+        np.testing.assert_array_equal(label, want)
+
+
+def test_prepared_cases_go_back_to_their_sources_grid(prepared):
+    label = prepared["dog"]["four"].label
+    back = restore(prepared, ("dog", "four"), label)
+    assert (back.shape, codes_of(back)) == (SHAPE, (2, 0))
+    want = mask_of("dog", "four")[[1, 1, 3, 3, 3]]
+    np.testing.assert_array_equal(back.dataobj, want)

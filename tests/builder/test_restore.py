@@ -60,6 +60,57 @@ def test_there_and_back_nothing_has_changed(turned):
         assert back.header.get_xyzt_units()[0] == "mm"
 
 
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 1), (2, 4), (4, 3), (5, 5)])
+def test_forms_keep_the_codes_of_the_source(codes, tmp_path):
+    affine = np.diag([-2.0, 1.5, 3, 1])
+    # Where no code is set a reader takes nothing of an affine but its lengths.
+    affine[:3, 3] = [7, 8, 9] if any(codes) else [2 * 1.5, -1.5 * 2, -3 * 2.5]
+    image = nibabel.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), affine)
+    image.set_sform(affine, codes[0], update_affine=False)
+    image.set_qform(affine, codes[1], update_affine=False)
+    (tmp_path / "s" / "a").mkdir(parents=True)
+    image.to_filename(tmp_path / "s" / "a" / "c.nii")
+    cache = open_cache(make_cache(tmp_path / "s", tmp_path / "c", orient="LAI"))
+    made = restore(cache, ("a", "c"), cache["a"]["c"].image)
+    made.to_filename(tmp_path / "back.nii")
+    for back in (made, nibabel.load(tmp_path / "back.nii")):
+        assert tuple(int(back.header[f"{form}_code"]) for form in ("sform", "qform")) == codes
+        original = nibabel.load(tmp_path / "s" / "a" / "c.nii")
+        np.testing.assert_array_equal(back.affine, original.affine)
+        np.testing.assert_array_equal(back.dataobj, original.dataobj)
+        if any(codes):
+            np.testing.assert_allclose(back.header.get_sform(), affine)
+            np.testing.assert_allclose(back.header.get_qform(), affine, atol=1e-6)
+
+
+def test_where_forms_differ_the_one_that_was_used_stands_in_both(tmp_path):
+    sform, qform = np.diag([1.0, 1, 2, 1]), np.diag([1.0, 1, 2, 1])
+    qform[0, 3] = 50
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.int16), sform)
+    image.set_sform(sform, 4, update_affine=False)
+    image.set_qform(qform, 1, update_affine=False)
+    (tmp_path / "s" / "a").mkdir(parents=True)
+    image.to_filename(tmp_path / "s" / "a" / "c.nii")
+    cache = make_cache(tmp_path / "s", tmp_path / "c")
+    back = restore(cache, ("a", "c"), np.zeros((4, 5, 6)))
+    for form, code in (("sform", 4), ("qform", 1)):
+        np.testing.assert_allclose(getattr(back, f"get_{form}")(), sform)
+        assert int(back.header[f"{form}_code"]) == code
+
+
+def test_an_affine_that_only_a_form_can_tell_gets_one(tmp_path):
+    path = tmp_path / "s" / "a" / "c.nii"
+    path.parent.mkdir(parents=True)
+    nibabel.Nifti1Image(np.zeros((4, 5, 6), np.int16), None).to_filename(path)
+    data = bytearray(path.read_bytes())
+    data[80:92] = np.full(3, np.nan, "<f4").tobytes()  # pixdim
+    data[252:256] = bytes(4)  # the codes
+    path.write_bytes(data)
+    cache = open_cache(make_cache(tmp_path / "s", tmp_path / "c"))
+    back = restore(cache, ("a", "c"), np.zeros((4, 5, 6)))
+    np.testing.assert_array_equal(back.affine, cache["a"].column("affine")[0])
+
+
 @pytest.mark.parametrize(
     ("dtype", "stored"),
     [("bool", "uint8"), ("uint8", "uint8"), ("float16", "float32"), ("float64", "float64")],

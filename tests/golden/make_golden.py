@@ -1,7 +1,8 @@
 """Write a golden cache: python tests/golden/make_golden.py tests/golden/format-N.tar.xz.
 
 Run it once for a format version, commit the file, and never write it again: tests/test_golden.py
-reads each of them with the niicache of its day.
+reads each of them with the niicache of its day. A name with "prepared" in it is that of a cache
+whose cases are resampled and cropped, as format 1 has had it since its columns can be more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ CASES = {"cat": ("one", "three", "two"), "dog": ("four",)}
 SHAPE = (5, 4)
 PADDED = (8, 7)
 MTIME = 1_600_000_000
+PREPARED = {"spacing": (1.0, 1.0), "crop": "foreground", "shape": (4, 11)}
 
 
 def image_of(class_name: str, case: str) -> np.ndarray:
@@ -52,7 +54,8 @@ def main(target: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, cache = Path(folder, "source"), Path(folder, "cache")
         write_source(source)
-        built = build(source, cache, BuildOptions(shape=PADDED, workers=0, chunk=(2,)))
+        how = PREPARED if "prepared" in target else {"shape": PADDED}
+        built = build(source, cache, BuildOptions(workers=0, chunk=(2,), **how))
         with tarfile.open(target, "x:xz") as packed:
             for name in ("zarr.json", *built.manifest.files):
                 data = (cache / name).read_bytes()
