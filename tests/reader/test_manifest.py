@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from niicache.errors import FormatError
 from niicache.format.class_names import class_fault
 from niicache.format.codec import Blosc
+from niicache.format.facts import CODES, CROPPED
 from niicache.format.manifest import (
     ArrayLayout,
     ClassEntry,
@@ -27,7 +28,15 @@ from niicache.format.manifest import (
     SplitRule,
     canonical,
 )
-from niicache.format.names import ATTRIBUTE, FORMAT_VERSION, ROOT, LabelKind, PadMode
+from niicache.format.names import (
+    ATTRIBUTE,
+    FORMAT_VERSION,
+    ROOT,
+    Crop,
+    Interpolation,
+    LabelKind,
+    PadMode,
+)
 from niicache.format.paths import shard_count, shards_of, small_files
 from niicache.format.root import pack_root, unpack_root
 from niicache.format.unpack import from_json
@@ -98,7 +107,21 @@ def recipes(draw):
         pad_mode=draw(st.sampled_from(get_args(PadMode))),
         image=draw(layouts_of(shape, shards)),
         label=None if kind == "folder" else draw(layouts_of(other[kind], shards)),
+        **draw(preparations(dims)),
     )
+
+
+@st.composite
+def preparations(draw, dims):
+    found = {"crop": draw(st.sampled_from([None, *get_args(Crop)]))}
+    if draw(st.booleans()):
+        lengths = st.floats(0, 1e6, exclude_min=True)
+        found["spacing"] = tuple(draw(lengths) for _ in range(dims))
+        found["interpolation"] = draw(st.sampled_from(get_args(Interpolation)))
+    if dims == 3 and draw(st.booleans()):
+        pairs = draw(st.permutations(["LR", "PA", "IS"]))
+        found["orient"] = "".join(draw(st.sampled_from(pair)) for pair in pairs)
+    return found
 
 
 @st.composite
@@ -112,10 +135,13 @@ def manifests(draw):
     named = st.lists(names.filter(lambda name: not class_fault(name)), min_size=1, max_size=3)
     found = tuple(draw(class_entries(name)) for name in sorted(set(draw(named))))
     values = tuple(sorted(set(draw(st.lists(finite, max_size=4)))))
-    return completed(draw(recipes()), found, values, tuple(draw(st.lists(skipped, max_size=2))))
+    recipe, left_out = draw(recipes()), tuple(draw(st.lists(skipped, max_size=2)))
+    codes = draw(st.sets(st.sampled_from(CODES)))
+    columns = tuple(sorted(codes | set(() if recipe.crop is None else CROPPED)))
+    return completed(recipe, found, values, left_out, columns)
 
 
-def completed(recipe, found, values=(), left_out=()):
+def completed(recipe, found, values=(), left_out=(), columns=()):
     """Return the manifest of a cache, with files that no bytes have."""
     bare = Manifest(
         format_version=FORMAT_VERSION,
@@ -125,6 +151,7 @@ def completed(recipe, found, values=(), left_out=()):
         shards={},
         files={},
         skipped=left_out,
+        columns=columns,
     )
     some = hashlib.sha256().hexdigest()
     files = {path: 2**40 for one in found for path, _ in shards_of(one, recipe)}
@@ -179,6 +206,85 @@ def test_a_manifest_without_a_split_says_nothing_of_it(small):
     rule = SplitRule(shares=(("train", 1.0),))
     assert b"split" in pack_root(GROUP, replace(small, split=rule))
     assert replace(small, split=rule).recipe.digest == small.recipe.digest
+
+
+LATER = ("orient", "spacing", "interpolation", "crop", "columns")
+
+
+def test_a_manifest_of_cases_as_they_are_says_nothing_of_preparation(small):
+    value = json.loads(pack_root(GROUP, small))["attributes"][ATTRIBUTE]
+    assert not set(LATER) & {*value, *value["recipe"]}
+    # What format 1 had for the same cache before any of these members were there.
+    assert small.recipe.digest == hashlib.sha256(canonical(OLD_RECIPE)).hexdigest()
+
+
+OLD_RECIPE = {
+    "spatial_dims": 2,
+    "label_kind": "folder",
+    "pad_mode": "constant",
+    "image": {
+        "dtype": "int16",
+        "shape": [4, 4, 1],
+        "chunk": [2, 4, 4, 1],
+        "shard_cases": 4,
+        "fill": 10999,
+        "codec": None,
+    },
+    "label": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ({"orient": "RAS"}, "recipe.orient does not go with images that are no volumes"),
+        ({"orient": "RAX"}, "recipe.orient is 'RAX'"),
+        ({"orient": None}, "recipe.orient is None"),
+        ({"spacing": [1.0, 1.0]}, "one without the other"),
+        ({"interpolation": "cubic"}, "one without the other"),
+        ({"spacing": [1.0, 1.0], "interpolation": "sinc"}, "recipe.interpolation is 'sinc'"),
+        ({"spacing": [1.0], "interpolation": "cubic"}, "recipe.spacing has 1 axes, not 2"),
+        ({"spacing": [1.0, 0.0], "interpolation": "cubic"}, "recipe.spacing is"),
+        ({"spacing": [1.0, 1], "interpolation": "cubic"}, "recipe.spacing is"),
+        ({"spacing": [1.0, 1e300], "interpolation": "cubic"}, "recipe.spacing is"),
+        ({"spacing": "1,1", "interpolation": "cubic"}, "recipe.spacing is"),
+        ({"crop": "all"}, "recipe.crop is 'all', not one of foreground"),
+        ({"crop": "foreground"}, "column 'crop_start' does not go with recipe.crop"),
+    ],
+)
+def test_a_preparation_that_makes_no_sense_is_refused(small, members, text):
+    value = small.to_json()
+    with pytest.raises(FormatError) as caught:
+        unpack_root(sealed({**value, "recipe": {**value["recipe"], **members}}))
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        ([], "columns is list of 0, not a sorted list of at least one name"),
+        ("sform_code", "columns is 'sform_code', not a sorted list"),
+        (["sform_code", "qform_code"], "not a sorted list"),
+        (["sform_code", "sform_code"], "not a sorted list"),
+        ([1], "not a sorted list"),
+        (["name"], "columns has 'name', which is none"),
+        (["../name"], "columns has '../name', which is none"),
+        (["crop_start", "crop_stop"], "column 'crop_start' does not go with recipe.crop"),
+        (["sform_code"], "no member 'größe/cases/sform_code/zarr.json' in files"),
+    ],
+)
+def test_columns_that_are_none_are_refused(small, columns, text):
+    with pytest.raises(FormatError) as caught:
+        unpack_root(sealed({**small.to_json(), "columns": columns}))
+    assert text in str(caught.value)
+
+
+def test_files_of_columns_that_are_not_listed_are_refused(small):
+    listed = completed(small.recipe, small.classes, (0.5,), columns=CODES).to_json()
+    assert unpack_root(sealed(listed)).columns == CODES
+    del listed["columns"]
+    with pytest.raises(FormatError, match=r"unknown member 'gr.*/cases/qform_code/zarr.json"):
+        unpack_root(sealed(listed))
 
 
 def bare(recipe):
