@@ -102,6 +102,11 @@ def _fields() -> Iterator[Hostile]:
         "format_version": (None, True, 1.0, 0, 2, 2**63, "1", [], {}),
         "files.README.txt": (None, 7, [], {}, {"size": 1}),
         "more": (None, 1, {}),
+        "recipe.orient": (*NO_WORD, "RAX", "RASI", "ras", "RAS"),  # of planes there is none
+        "recipe.spacing": (*NO_LIST, [], [1.0, 1.0], [0.0, 1.0], [1e300, 1.0]),  # nor how
+        "recipe.interpolation": (*NO_WORD, "linear"),
+        "recipe.crop": (*NO_WORD, "foreground"),  # without its columns
+        "columns": (*NO_LIST, [], ["name"], ["sform_code"], ["../x"], [None], [["x"]]),
     }
     for path, values in spots.items():
         for i, value in enumerate(values):
