@@ -129,7 +129,7 @@ class BalancedSequence(DrawnSequence):
             sample_weight: Weights ``(batch, *spatial)`` of the voxels of masks, delivered third:
                 "balanced", every label counts for as much and a real voxel for 1 on average;
                 "valid", 1; or your own, ``{label: weight}``. Padding, and what a transform
-                fills, weighs 0. ``class_weight`` of Keras cannot do masks.
+                fills, weighs 0. A function of your own may not move masks beside it.
             collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
                 It gets the weights too, if there are.
             dtype: Of the images. One-hot labels have it too, vectors if it is float32 or float64;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from niicache.options import (
 )
 from niicache.patches.work import PatchWork
 from niicache.transform import apply_transform
+from niicache.unmoved import left_in_place, may_move
 from niicache.work import PlainWork, SampleWork
 
 if TYPE_CHECKING:
@@ -115,12 +117,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         """Return images, labels and perhaps weights of a batch of any epoch, transformed."""
 
     def batch(self, epoch: int, step: int) -> Any:
-        """Return a batch: ``(x, y)`` and perhaps weights, or what ``collate_fn`` makes of them.
-
-        Raises:
-            IndexError: The epoch has no such batch.
-            DamageError: Chunks of the cache are missing or damaged.
-        """
+        """Return ``(x, y)`` and perhaps weights, or what ``collate_fn`` makes of them."""
         images, *others = self._samples(epoch, step)
         if self._collate is not None:
             return self._collate(images, *others)
@@ -206,10 +203,12 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         """Return the images and labels of a draw, transformed, and their weights if asked for."""
         work = self._work(key)
         images, labels = load(draw) if work is None else load(draw, work)
-        if work is not None:
-            work.finish(images, labels)
-        if self._function is not None:
-            apply_transform(self._function, images, labels, key=key)
+        weighed = self._weights is not None and may_move(self._function, self._augmentation)
+        with left_in_place(labels) if weighed else nullcontext():
+            if work is not None:
+                work.finish(images, labels)
+            if self._function is not None:
+                apply_transform(self._function, images, labels, key=key)
         if self._weights is None or work is None:
             return images, labels
         return images, labels, self._weights.of(labels, work)
