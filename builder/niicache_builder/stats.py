@@ -9,6 +9,7 @@ import numpy as np
 
 from niicache.cache import Cache, open_cache
 from niicache.format.facts import PERCENTILES
+from niicache.splits import split_counts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +78,7 @@ class Stats:
         shape: Of a padded image, ``(*spatial, channel)``, voxels.
         label_kind: ``mask``, ``vector`` or ``folder``.
         classes: Every class.
+        splits: Split to class to cases; empty where cases are not split.
         skipped: Cases that the cache does not hold.
     """
 
@@ -85,6 +87,7 @@ class Stats:
     shape: Shape
     label_kind: str
     classes: tuple[ClassStats, ...]
+    splits: dict[str, dict[str, int]]
     skipped: int
 
     def to_json(self) -> dict[str, Any]:
@@ -112,6 +115,10 @@ def stats(path: str | Path) -> Stats:
         shape=recipe.image.shape,
         label_kind=recipe.label_kind,
         classes=tuple(_class_stats(cache, view, total) for view in cache),
+        splits=split_counts(
+            cache.manifest.split,
+            (view.members[row] for view in cache for row in view.occupied.tolist()),
+        ),
         skipped=len(cache.manifest.skipped),
     )
 
