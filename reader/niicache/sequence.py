@@ -15,7 +15,6 @@ from niicache.augmentation import augmentation_for
 from niicache.cache import Cache, open_cache
 from niicache.errors import BackendError
 from niicache.loader import Loader
-from niicache.normalising import scale_for
 from niicache.options import (
     byte_count,
     check_collate,
@@ -73,6 +72,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         cache: Cache | str | Path,
         *,
         normalize: Normalize | None,
+        padding: float | None,
         transform: Transform | Function | None,
         collate_fn: Collate | None,
         dtype: str,
@@ -99,8 +99,9 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         self._function = None if isinstance(transform, Transform) else transform
         self._patches = patches(self.cache)
         shape = None if self._patches is None else self._patches.shape
-        scale = scale_for(normalize, self._dtype)
-        self._augmentation = augmentation_for(transform, self.cache, self._dtype, shape, scale)
+        self._augmentation = augmentation_for(
+            transform, self.cache, self._dtype, shape, normalize, padding
+        )
         self._loader = self._load_with()
 
     @property

@@ -14,7 +14,6 @@ from niicache.cache import Cache, open_cache
 from niicache.errors import OptionError
 from niicache.format.geometry import Box
 from niicache.loader import Loader
-from niicache.normalising import scale_for
 from niicache.options import byte_count, check_count, image_dtype
 from niicache.patches.blending import Blend, check_overlap, starts
 from niicache.patches.options import patch_shape
@@ -62,6 +61,7 @@ def sliding_window(
     overlap: float = 0.5,
     batch_size: int = 1,
     normalize: Normalize | None = None,
+    padding: float | None = None,
     transform: Transform | None = None,
     dtype: str = "float32",
     memory: int | str = 0,
@@ -80,7 +80,8 @@ def sliding_window(
         overlap: Share of a patch that its neighbour along an axis covers too, at least; 0 to
             below 1.
         batch_size: Patches that are predicted at once.
-        normalize: As in training.
+        normalize: As in training, as ``padding``.
+        padding: What patches hold where no real voxel lies.
         transform: What else training does to intensities, always. It must not move voxels.
         dtype: Of the patches.
         memory: Decoded chunks that are kept, in bytes or as ``"1GiB"``; a chunk is decoded for
@@ -101,7 +102,7 @@ def sliding_window(
     check_count("batch_size", batch_size, 1)
     check_overlap(overlap)
     kind = image_dtype(dtype, stored=recipe.image.dtype)
-    augmentation = _intensities(transform, scale_for(normalize, kind), cache, kind, shape)
+    augmentation = _intensities(transform, (normalize, padding), cache, kind, shape)
     number, row = _find(cache, case)
     view = list(cache)[number]
     start, stop = (view.stored_column(f"box_{end}")[row].tolist() for end in ("start", "stop"))
@@ -137,17 +138,17 @@ def _find(cache: Cache, case: tuple[str, str]) -> tuple[int, int]:
 
 def _intensities(
     transform: Transform | None,
-    scale: Transform | None,
+    also: tuple[Normalize | None, float | None],
     cache: Cache,
     dtype: np.dtype,
     patch: Shape,
 ) -> Augmentation:
-    """Return what is done to patches.
+    """Return what is done to patches, ``normalize`` and ``padding`` too.
 
     Raises:
         OptionError: It is no transform of :mod:`niicache.augment`, or it moves voxels.
     """
-    made = augmentation_for(transform, cache, dtype, patch, scale)
+    made = augmentation_for(transform, cache, dtype, patch, *also)
     known = transform is None or isinstance(transform, Transform)
     if made is None or not known or made.compose.moves:
         raise OptionError(
