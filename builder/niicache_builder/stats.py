@@ -9,6 +9,7 @@ import numpy as np
 
 from niicache.cache import Cache, open_cache
 from niicache.format.facts import PERCENTILES
+from niicache.splits import split_counts
 from niicache_builder.preparation import preparation_text
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Stats:
         shape: Of a padded image, ``(*spatial, channel)``, voxels.
         label_kind: ``mask``, ``vector`` or ``folder``.
         classes: Every class.
+        splits: Split to class to cases; empty where cases are not split.
         skipped: Cases that the cache does not hold.
         preparation: What was done to the grids of cases, by the name of its option.
     """
@@ -87,6 +89,7 @@ class Stats:
     shape: Shape
     label_kind: str
     classes: tuple[ClassStats, ...]
+    splits: dict[str, dict[str, int]]
     skipped: int
     preparation: dict[str, str]
 
@@ -115,6 +118,10 @@ def stats(path: str | Path) -> Stats:
         shape=recipe.image.shape,
         label_kind=recipe.label_kind,
         classes=tuple(_class_stats(cache, view, total) for view in cache),
+        splits=split_counts(
+            cache.manifest.split,
+            (view.members[row] for view in cache for row in view.occupied.tolist()),
+        ),
         skipped=len(cache.manifest.skipped),
         preparation=preparation_text(recipe),
     )

@@ -12,15 +12,17 @@ from niicache.augment.batch_transform import BatchTransform
 from niicache.augment.compose import Compose
 from niicache.augment.transform import Facts, Transform
 from niicache.errors import OptionError
+from niicache.normalising import scale_for
+from niicache.options import check_padding
+from niicache.real import RealVoxels
 from niicache.sampling import sample_generator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from niicache.cache import Cache
     from niicache.format.manifest import Recipe
+    from niicache.normalising import Normalize
+    from niicache.real import Seen
     from niicache.transform import Key
-    from niicache.view import ClassView
 
 
 class _Always(np.random.Generator):
@@ -38,17 +40,23 @@ class Augmentation:
         compose: The transform.
         shape: Of the cases, ``(*spatial, channel)``.
         out_shape: Of the samples.
+        padding: What stands in the end where no real voxel is; None for what came of it.
     """
 
     def __init__(
-        self, transform: Transform, views: Sequence[ClassView], shape: tuple[int, ...]
+        self,
+        transform: Transform,
+        cache: Cache,
+        shape: tuple[int, ...],
+        padding: float | None = None,
     ) -> None:
         """Plan what comes of cases of a shape.
 
         Args:
             transform: Of :mod:`niicache.augment`.
-            views: Every class of the cache.
+            cache: The open cache.
             shape: Of the cases, ``(*spatial, channel)``.
+            padding: As the attribute.
 
         Raises:
             OptionError: The transform does not fit cases of this shape.
@@ -56,8 +64,10 @@ class Augmentation:
         """
         self.compose = Compose(transform)
         self.shape = shape
+        self.padding = padding
+        self._real = None if padding is None else RealVoxels(cache)
         self.out_shape = self.compose.out_shape(shape)
-        names = sorted(self.compose.asks)
+        views, names = tuple(cache), sorted(self.compose.asks)
         self._columns = {name: [view.stored_column(name) for view in views] for name in names}
         number, row = next((k, int(view.occupied[0])) for k, view in enumerate(views) if len(view))
         # Once, so that what fits no case is said at once, however seldom it acts.
@@ -69,6 +79,11 @@ class Augmentation:
             return None
         columns = self._columns.items()
         return Facts(**{name: tuple(column[number][row].tolist()) for name, column in columns})
+
+    def pad(self, image: np.ndarray, seen: Seen) -> None:
+        """Write padding into an image ``(*spatial, channel)``, if it was told what it is."""
+        if self._real is not None:
+            image[~self._real.of(seen)] = self.padding
 
 
 def apply_to_batch(
@@ -128,7 +143,8 @@ def augmentation_for(
     cache: Cache,
     dtype: np.dtype,
     patch: tuple[int, ...] | None = None,
-    scale: Transform | None = None,
+    normalize: Normalize | None = None,
+    padding: float | None = None,
 ) -> Augmentation | None:
     """Return how a Sequence augments; None where whole cases go to a function, or stay as they are.
 
@@ -137,26 +153,29 @@ def augmentation_for(
         cache: The open cache.
         dtype: Of the images.
         patch: Spatial shape of the patches; None for whole cases.
-        scale: Of intensity, done first.
+        normalize: Which scale comes first.
+        padding: What stands in the end where no real voxel is; None for what came of it.
 
     Raises:
         OptionError: It is no transform, or fits neither the cases nor the dtype of the images.
     """
     _check_kind(transform)
+    check_padding(padding, dtype)
+    scale = scale_for(normalize, dtype)
     if scale is not None:
         transform = Compose(scale, *([transform] if isinstance(transform, Transform) else []))
-    if not isinstance(transform, Transform) and patch is None:
+    if not isinstance(transform, Transform) and patch is None and padding is None:
         return None
     recipe = cache.manifest.recipe
     shape = recipe.image.shape if patch is None else (*patch, recipe.image.shape[-1])
     if not isinstance(transform, Transform):
-        return Augmentation(Compose(), tuple(cache), shape)
+        return Augmentation(Compose(), cache, shape, padding)
     if dtype.name not in {"float32", "float64"}:
         raise OptionError(
             f"dtype: got {dtype.name!r} with a transform of niicache.augment, expected 'float32' "
             "or 'float64'; convert the whole batch in collate_fn"
         )
-    made = Augmentation(transform, tuple(cache), shape)
+    made = Augmentation(transform, cache, shape, padding)
     if recipe.label is not None and recipe.label_kind == "mask":
         made.compose.check_mask(np.dtype(recipe.label.dtype))
     return made

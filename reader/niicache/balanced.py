@@ -76,6 +76,7 @@ class BalancedSequence(DrawnSequence):
         patch: tuple[int, ...] | int | None = None,
         foreground: Foreground | float | None = None,
         normalize: Normalize | None = None,
+        padding: float | None = None,
         transform: Transform | Function | None = None,
         batch_transform: BatchTransform | None = None,
         sample_weight: SampleWeight | None = None,
@@ -119,7 +120,9 @@ class BalancedSequence(DrawnSequence):
             normalize: Scale of the images, before ``transform`` and per channel: "zscore" or
                 "minmax" by what the cache knows of each case; ("window", low, high) in the units
                 of the voxels, or ("percentile", 0.5, 99.5) of each case, cut and scaled to 0 to
-                1. Padding does not count, and is scaled along.
+                1. Padding does not count, and is scaled along unless ``padding`` says more.
+            padding: What images hold in the end where no real voxel lies: in the padding, and in
+                what a transform fills with a constant. None for what came of it.
             transform: On each sample, in the thread that prepares the batch. One of
                 :mod:`niicache.augment`, which resamples cases on their way into the batch and may
                 change their shape; or a function ``(image, label, rng) -> (image, label)``: the
@@ -129,7 +132,7 @@ class BalancedSequence(DrawnSequence):
             sample_weight: Weights ``(batch, *spatial)`` of the voxels of masks, delivered third:
                 "balanced", every label counts for as much and a real voxel for 1 on average;
                 "valid", 1; or your own, ``{label: weight}``. Padding, and what a transform
-                fills, weighs 0. ``class_weight`` of Keras cannot do masks.
+                fills, weighs 0. A function of your own may not move masks beside it.
             collate_fn: ``(images, labels) -> batch`` as Keras shall get it; ``(x, y)`` if None.
                 It gets the weights too, if there are.
             dtype: Of the images. One-hot labels have it too, vectors if it is float32 or float64;
@@ -156,6 +159,7 @@ class BalancedSequence(DrawnSequence):
         super().__init__(
             cache,
             normalize=normalize,
+            padding=padding,
             transform=transform,
             collate_fn=collate_fn,
             dtype=dtype,
@@ -205,6 +209,8 @@ class BalancedSequence(DrawnSequence):
         made = describe(self.cache.manifest, self._sampler, self._dtype.name, transforms)
         made |= self._selected
         made |= {} if self._weights is None else self._weights.describe()
+        padding = None if self._augmentation is None else self._augmentation.padding
+        made |= {} if padding is None else {"padding": float(padding)}
         return made if self._patches is None else {**made, **self._patches.describe()}
 
     def __repr__(self) -> str:

@@ -156,6 +156,10 @@ class DamageWarning(UserWarning):
     """Damaged cases are replaced by others, as ``on_damage="skip"`` asks for."""
 
 
+class LeakWarning(UserWarning):
+    """The same image is learned from and evaluated on."""
+
+
 class DiskError(NiicacheError):
     """Too little room for what is planned, or the file system refused a write."""
 

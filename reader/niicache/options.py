@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -114,6 +114,27 @@ def image_dtype(wanted: str, *, stored: str) -> np.dtype:
             f"that holds every value of images stored as {stored}"
         )
     return dtype
+
+
+def check_padding(value: Any, dtype: np.dtype) -> None:
+    """Refuse what images of a dtype cannot hold.
+
+    Raises:
+        OptionError: It is neither None nor such a number.
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if value is not None and not (number and _holds(dtype, float(value))):
+        raise OptionError(
+            f"padding: got {value!r}, expected a number that images of {dtype} hold, or None for "
+            "what came of it"
+        )
+
+
+def _holds(dtype: np.dtype, value: float) -> bool:
+    if dtype.kind == "f":
+        return abs(value) <= float(np.finfo(dtype).max)
+    limits = np.iinfo(dtype)
+    return value.is_integer() and limits.min <= int(value) <= limits.max
 
 
 def check_reach(dtype: np.dtype, cache: Cache) -> None:

@@ -46,6 +46,7 @@ class OrderedSequence(CacheSequence):
         where: Where | None = None,
         order: Literal["name", "stored"] = "name",
         normalize: Normalize | None = None,
+        padding: float | None = None,
         transform: Transform | Function | None = None,
         sample_weight: SampleWeight | None = None,
         collate_fn: Collate | None = None,
@@ -65,7 +66,8 @@ class OrderedSequence(CacheSequence):
             where: Columns to what is asked of them.
             order: Of the cases of a class: by "name", or as "stored", which decodes each chunk
                 once even where a class is larger than ``memory``. :meth:`cases` has the names.
-            normalize: As that of :class:`niicache.BalancedSequence`.
+            normalize: As that of :class:`niicache.BalancedSequence`, as ``padding``.
+            padding: What images hold where no real voxel lies.
             transform: As that of :class:`niicache.BalancedSequence`, for what evaluation shares
                 with training: scales of intensity, crops. It draws the same in every pass.
             sample_weight: As that of :class:`niicache.BalancedSequence`; to weigh as in training
@@ -90,6 +92,7 @@ class OrderedSequence(CacheSequence):
         super().__init__(
             cache,
             normalize=normalize,
+            padding=padding,
             transform=transform,
             collate_fn=collate_fn,
             dtype=dtype,

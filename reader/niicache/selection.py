@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from niicache.errors import OptionError
+from niicache.leaks import warn_of_leaks
 from niicache.options import check_flag
 from niicache.splits import fold_of, split_of
 
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from niicache.cache import Cache
     from niicache.format.manifest import SplitRule
     from niicache.sampling import ClassRows
+    from niicache.splits import Member
     from niicache.view import ClassView
 
 Condition: TypeAlias = Callable[[Any], bool] | list[Any] | set[Any] | object
 Where: TypeAlias = Mapping[str, Condition]
-"""Column to what is asked of it: a function of the value, a list or set of values, or one value."""
+"""Column to what is asked of it: a function of the value, a list or set of values, or one value.
+
+Values of columns with several numbers a case are tuples.
+"""
 
 TRAIN, VAL = "train", "val"
 
@@ -69,6 +74,9 @@ class Selection:
         problems += _where_problems(self.where, cache.columns)
         if problems:
             raise OptionError("\n".join(problems))
+        if self.fold is not None:
+            seed = "" if rule is None else rule.seed
+            warn_of_leaks(cache, seed, self.fold[1], lambda member: _in_pool(member, rule))
         return tuple(self._of_class(view, rule) for view in cache)
 
     def _of_class(self, view: ClassView, rule: SplitRule | None) -> np.ndarray:
@@ -78,19 +86,18 @@ class Selection:
             members = view.members
             for row in np.flatnonzero(kept).tolist():
                 member = members[row]
-                own = None if rule is None else split_of(rule, member)
                 if self.fold is None:
-                    kept[row] = own == self.split
+                    kept[row] = rule is not None and split_of(rule, member) == self.split
                     continue
                 k, count = self.fold
-                seed = "" if rule is None else rule.seed
-                left_out = fold_of(seed, count, member) == k
-                kept[row] = own in {None, TRAIN, VAL} and left_out == (self.split == VAL)
+                left_out = fold_of("" if rule is None else rule.seed, count, member) == k
+                kept[row] = _in_pool(member, rule) and left_out == (self.split == VAL)
         names = view.slot_names
         for name, condition in (self.where or {}).items():
-            values = view.stored_column(name).tolist()
+            column = view.stored_column(name)
+            asked, values = _asked(condition, single=column.ndim == 1), column.tolist()
             for row in np.flatnonzero(kept).tolist():
-                kept[row] = _meets(_frozen(values[row]), condition, name, names[row])
+                kept[row] = _meets(_frozen(values[row]), asked, name, names[row])
         return kept
 
     def describe(self, classes: Sequence[ClassRows]) -> dict[str, Any]:
@@ -130,6 +137,11 @@ class Selection:
                 f"{self}: got no case of class {', '.join(map(repr, lacking))}, expected one of "
                 "each; ask for less, or leave the class out with weight 0"
             )
+
+
+def _in_pool(member: Member, rule: SplitRule | None) -> bool:
+    """Tell whether folds are made of a case: those of other splits are left out."""
+    return rule is None or split_of(rule, member) in {TRAIN, VAL}
 
 
 def _split_problems(split: object, fold: object, rule: SplitRule | None, path: str) -> list[str]:
@@ -181,6 +193,20 @@ def _where_problems(where: object, columns: tuple[str, ...]) -> list[str]:
         for name in where
         if name not in columns
     ]
+
+
+def _asked(condition: Condition, *, single: bool) -> Condition:
+    """Return a condition with what numpy and tuples mean by it.
+
+    Args:
+        condition: As given.
+        single: Whether values of the column are no tuples, so that a tuple lists several.
+    """
+    if isinstance(condition, np.ndarray):
+        condition = condition.tolist()
+    if isinstance(condition, list) or (single and isinstance(condition, tuple)):
+        return [_frozen(value) for value in condition]
+    return condition
 
 
 def _meets(value: object, condition: Condition, name: str, case: str) -> bool:

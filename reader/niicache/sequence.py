@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from niicache.augmentation import augmentation_for
 from niicache.cache import Cache, open_cache
 from niicache.errors import BackendError
 from niicache.loader import Loader
-from niicache.normalising import scale_for
 from niicache.options import (
     byte_count,
     check_collate,
@@ -25,6 +25,7 @@ from niicache.options import (
 )
 from niicache.patches.work import PatchWork
 from niicache.transform import apply_transform
+from niicache.unmoved import left_in_place, may_move
 from niicache.work import PlainWork, SampleWork
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         cache: Cache | str | Path,
         *,
         normalize: Normalize | None,
+        padding: float | None,
         transform: Transform | Function | None,
         collate_fn: Collate | None,
         dtype: str,
@@ -97,8 +99,9 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         self._function = None if isinstance(transform, Transform) else transform
         self._patches = patches(self.cache)
         shape = None if self._patches is None else self._patches.shape
-        scale = scale_for(normalize, self._dtype)
-        self._augmentation = augmentation_for(transform, self.cache, self._dtype, shape, scale)
+        self._augmentation = augmentation_for(
+            transform, self.cache, self._dtype, shape, normalize, padding
+        )
         self._loader = self._load_with()
 
     @property
@@ -115,12 +118,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         """Return images, labels and perhaps weights of a batch of any epoch, transformed."""
 
     def batch(self, epoch: int, step: int) -> Any:
-        """Return a batch: ``(x, y)`` and perhaps weights, or what ``collate_fn`` makes of them.
-
-        Raises:
-            IndexError: The epoch has no such batch.
-            DamageError: Chunks of the cache are missing or damaged.
-        """
+        """Return ``(x, y)`` and perhaps weights, or what ``collate_fn`` makes of them."""
         images, *others = self._samples(epoch, step)
         if self._collate is not None:
             return self._collate(images, *others)
@@ -206,10 +204,12 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         """Return the images and labels of a draw, transformed, and their weights if asked for."""
         work = self._work(key)
         images, labels = load(draw) if work is None else load(draw, work)
-        if work is not None:
-            work.finish(images, labels)
-        if self._function is not None:
-            apply_transform(self._function, images, labels, key=key)
+        weighed = self._weights is not None and may_move(self._function, self._augmentation)
+        with left_in_place(labels) if weighed else nullcontext():
+            if work is not None:
+                work.finish(images, labels)
+            if self._function is not None:
+                apply_transform(self._function, images, labels, key=key)
         if self._weights is None or work is None:
             return images, labels
         return images, labels, self._weights.of(labels, work)

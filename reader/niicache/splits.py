@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from niicache.format.manifest import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from niicache.format.manifest import SplitRule
 
@@ -68,6 +68,21 @@ def split_of(rule: SplitRule, member: Member) -> str:
 def fold_of(seed: str, count: int, member: Member) -> int:
     """Return the fold that a case belongs to, from 0 to below ``count``."""
     return int(place("fold", seed, member) * count)
+
+
+def split_counts(rule: SplitRule | None, members: Iterable[Member]) -> dict[str, dict[str, int]]:
+    """Return split to class to number of cases; nothing where nothing is split.
+
+    Classes and splits without a case are there with 0.
+    """
+    if rule is None:
+        return {}
+    known = list(members)
+    classes = sorted({member.class_name for member in known})
+    counts = {name: dict.fromkeys(classes, 0) for name, _ in rule.shares}
+    for member in known:
+        counts[split_of(rule, member)][member.class_name] += 1
+    return counts
 
 
 def share_problem(shares: Mapping[str, float]) -> str | None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from niicache.augment.warp import place
 from niicache.errors import OptionError
-from niicache.patches.patch import valid_box
-from niicache.patches.sampler import Extents
+from niicache.real import RealVoxels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from niicache.cache import Cache
     from niicache.sampling import ClassRows
-    from niicache.work import SampleWork, Seen
+    from niicache.work import SampleWork
 
 SampleWeight: TypeAlias = Literal["balanced", "valid"] | Mapping[float, float]
 
@@ -31,13 +29,13 @@ class VoxelWeights:
     """Weighs the voxels of delivered masks. Immutable, safe to share between threads.
 
     Attributes:
-        extents: Where the real voxels of the cases of each class lie.
+        real: Where the real voxels of samples lie.
         values: (k,) float64, ascending: the label values that have a weight; None where every real
             voxel weighs 1.
         weights: (k,) float32, theirs.
     """
 
-    extents: Sequence[Extents]
+    real: RealVoxels
     values: np.ndarray | None = None
     weights: np.ndarray | None = None
 
@@ -64,30 +62,12 @@ class VoxelWeights:
         """
         made = np.empty(masks.shape[:-1], np.float32)
         for slot, mask in enumerate(masks):
-            real = self._real(work.seen(slot))
+            real = self.real.of(work.seen(slot))
             if self.values is None:
                 made[slot] = real
             else:
                 self._weigh(mask[..., 0], real, made[slot])
         return made
-
-    def _real(self, seen: Seen) -> np.ndarray:
-        """Return where real voxels are in a sample, (*spatial,) bool.
-
-        They take the way of the mask: moved by the same resampling, to the nearest. What lies
-        outside and is filled with a constant is not real; what repeats the image is as that is.
-        """
-        extents = self.extents[seen.number]
-        start, stop = (tuple(of[seen.row].tolist()) for of in extents)
-        case = np.zeros((*seen.box.shape, 1), np.uint8)
-        case[valid_box(seen.box, start, stop).slices] = 1
-        plan = seen.plan
-        if plan is not None and not plan.is_identity(seen.box.shape):
-            moved = np.empty((*plan.shape, 1), np.uint8)
-            place(case, moved, replace(plan, fill=replace(plan.fill, label=0)), what="mask")
-            case = moved
-        real: np.ndarray = case[..., 0].view(np.bool_)
-        return real
 
     def _weigh(self, mask: np.ndarray, real: np.ndarray, out: np.ndarray) -> None:
         """Write the weights of a mask, 0 where voxels are not real."""
@@ -143,9 +123,9 @@ def voxel_weights(
             f"sample_weight: got {sample_weight!r} for labels of kind {recipe.label_kind!r}, "
             "expected masks; weigh whole samples by weights= or in collate_fn"
         )
-    extents = [Extents(v.stored_column("box_start"), v.stored_column("box_stop")) for v in cache]
+    real = RealVoxels(cache)
     if sample_weight == "valid":
-        return VoxelWeights(extents=extents)
+        return VoxelWeights(real=real)
     if recipe.label.shape[-1] > 1:
         raise OptionError(
             f"sample_weight: got {sample_weight!r} for masks of {recipe.label.shape[-1]} channels, "
@@ -164,7 +144,7 @@ def voxel_weights(
         table = _balanced(held)
     values = sorted(table)
     weights = np.array([table[value] for value in values], np.float32)
-    return VoxelWeights(extents=extents, values=np.array(values, np.float64), weights=weights)
+    return VoxelWeights(real=real, values=np.array(values, np.float64), weights=weights)
 
 
 def _held(

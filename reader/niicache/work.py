@@ -6,13 +6,14 @@ where its dtype changes. Nothing is copied in between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from niicache.augment.placing import Cases, place_cases
 from niicache.augment.warp import STRAIGHT
 from niicache.format.geometry import Box
+from niicache.real import Seen
 from niicache.sampling import sample_generator
 from niicache.transform import note, put
 
@@ -24,22 +25,6 @@ if TYPE_CHECKING:
     from niicache.format.manifest import ArrayLayout
     from niicache.sampling import Draw
     from niicache.transform import Key
-
-
-class Seen(NamedTuple):
-    """What a sample shows.
-
-    Attributes:
-        number: Of the class of its case.
-        row: Of the case in the stored arrays.
-        box: What of the padded grid was resampled.
-        plan: How, from there to the sample; None where it is the sample as it lies.
-    """
-
-    number: int
-    row: int
-    box: Box
-    plan: Plan | None
 
 
 class SampleWork:
@@ -82,13 +67,15 @@ class SampleWork:
     def into(
         self, batch: np.ndarray, layout: ArrayLayout, what: Literal["image", "mask"]
     ) -> PutCases | None:
-        """Return what puts cases from memory into their places of the batch; None for a copy.
+        """Return what puts cases from memory into their places of the batch; None to copy them.
 
         Args:
             batch: ``(batch, *spatial, channel)``.
             layout: How the cases are stored.
             what: They are.
         """
+        if not self._compose.transforms:
+            return None
         dtype = np.dtype(layout.dtype)
 
         def put_cases(addresses: np.ndarray, slots: np.ndarray) -> None:
@@ -115,6 +102,7 @@ class SampleWork:
                     put(images, slot, made, "image")
                 if mark is not label:
                     put(labels, slot, mark, "label")
+                self._augmentation.pad(image, self.seen(slot))
             except Exception as error:
                 note(error, self._key, slot)
                 raise

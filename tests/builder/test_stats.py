@@ -155,3 +155,14 @@ def test_a_damaged_column(mask_cache: Path, copy_of: Any) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamageError, match="left/cases/mean"):
         stats(cache)
+
+
+def test_splits_are_counted(vector_source: Path, tmp_path: Path) -> None:
+    build0(vector_source, tmp_path / "cache", split={"train": 0.7, "val": 0.3})
+    cache = open_cache(tmp_path / "cache")
+    found = stats(tmp_path / "cache")
+    for name in ("train", "val"):
+        counted = Counter(owner for owner, _ in cache.split(name))
+        assert found.splits[name] == {owner: counted[owner] for owner in cache.classes}
+    assert f"split val: {len(cache.split('val'))} cases (axial " in stats_text(found)
+    assert found.to_json()["splits"] == found.splits

@@ -94,6 +94,13 @@ def test_where_takes_values_and_functions(cache):
     ]
     assert 0 < len(wanted) < 9
     assert every(some) == wanted
+    several = ["case_001", "case_003"]
+    first = every(OrderedSequence(cache, 5, where={"group": several}))
+    assert first
+    for same in (tuple(several), np.array(several), set(several)):
+        assert every(OrderedSequence(cache, 5, where={"group": same})) == first
+    listed = OrderedSequence(cache, 5, where={"spacing": [[1.5, 0.75], (9, 9)]})
+    assert len(every(listed)) == len(cache.cases)
     one = OrderedSequence(cache, 5, where={"group": "case_002", "spacing": (1.5, 0.75)})
     assert every(one) == [(name, "case_002") for name in cache.classes]
     both = OrderedSequence(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from niicache.splits import Member
-from niicache_builder.report.splits import split_counts, split_lines
+from niicache.splits import Member, split_counts
+from niicache_builder.report.splits import split_lines
 from niicache_builder.report.units import counted, in_bytes
 from niicache_builder.report.warned import warning_lines
 from niicache_builder.room import decoded_bytes

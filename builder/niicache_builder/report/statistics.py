@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from niicache.inert import inert
+from niicache_builder.report.splits import split_lines
 from niicache_builder.report.units import counted, in_bytes
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def stats_text(found: Stats) -> str:
     lines = [f"{found.path}: images {found.shape} {found.dtype}, labels {found.label_kind}"]
     lines += [f"{name} {what}" for name, what in found.preparation.items()]
     lines += drawn.get().splitlines()
+    lines += split_lines(found.splits)
     if found.skipped:
         lines.append(f"{counted(found.skipped, 'case')} skipped; see skipped.csv")
     return "\n".join(lines)

@@ -77,7 +77,8 @@ class Compose(Transform):
             raise OptionError(
                 f"{self.transforms[self._others[0][0]]!r}: got it before what fills with a "
                 "constant and channels of unequal mean or deviation, expected it after: one number "
-                "cannot fill all of them; move it behind, or fill with fill_mode='nearest'"
+                "cannot fill all of them; move it behind, or fill with fill_mode='nearest', which "
+                "presets take too"
             )
         return tuple(drawn)
 

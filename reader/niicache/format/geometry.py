@@ -67,3 +67,15 @@ def chunk_boxes(shape: Shape, chunk: Shape) -> Iterator[Box]:
 def chunk_count(shape: Shape, chunk: Shape) -> int:
     """Return how many chunks cover the array."""
     return math.prod(grid_shape(shape, chunk))
+
+
+def clipped(box: Box, grid: Shape) -> Box:
+    """Return the part of a box that lies in a grid; empty where none does."""
+    start = tuple(min(max(a, 0), n) for a, n in zip(box.start, grid, strict=True))
+    stop = tuple(min(max(a, b), n) for a, b, n in zip(start, box.stop, grid, strict=True))
+    return Box(start, stop)
+
+
+def within(box: Box, grid: Shape) -> bool:
+    """Say whether a box lies in a grid."""
+    return clipped(box, grid) == box

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from niicache.errors import OptionError
-from niicache.format.geometry import Box
-from niicache.patches.regions import clipped
+from niicache.format.geometry import Box, clipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

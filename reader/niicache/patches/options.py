@@ -8,7 +8,8 @@ import numpy as np
 
 from niicache.errors import OptionError
 from niicache.patches.foreground import Foreground, check_share
-from niicache.patches.sampler import Extents, PatchSampler, Spots
+from niicache.patches.sampler import PatchSampler, Spots
+from niicache.real import Extents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

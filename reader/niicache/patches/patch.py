@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from niicache.format.geometry import Box
-from niicache.patches.regions import clipped
-
 if TYPE_CHECKING:
-    from niicache.format.geometry import Shape
+    from niicache.format.geometry import Box
 
 
 class Patch(NamedTuple):
@@ -23,21 +20,6 @@ class Patch(NamedTuple):
     case: tuple[str, str]
     box: Box
     valid: Box
-
-
-def valid_box(patch: Box, start: Shape, stop: Shape) -> Box:
-    """Return where in a patch the real voxels of a case lie.
-
-    Args:
-        patch: In voxels of the padded grid.
-        start: First real voxel of the case, in the same.
-        stop: One past its last.
-    """
-
-    def seen(point: Shape) -> Shape:
-        return tuple(n - a for n, a in zip(point, patch.start, strict=True))
-
-    return clipped(Box(seen(start), seen(stop)), patch.shape)
 
 
 class Reading(NamedTuple):

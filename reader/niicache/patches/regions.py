@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.format.geometry import Box, grid_shape
+from niicache.format.geometry import Box, clipped, grid_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,15 +113,3 @@ def _pieces(layout: ArrayLayout, row: int, box: Box) -> tuple[list[int], np.ndar
 def _strides(shape: Shape) -> np.ndarray:
     """Return how many voxels apart neighbours of each axis lie."""
     return np.cumprod([1, *shape[:0:-1]])[::-1].astype(np.int64)
-
-
-def clipped(box: Box, grid: Shape) -> Box:
-    """Return the part of a box that lies in a grid; empty where none does."""
-    start = tuple(min(max(a, 0), n) for a, n in zip(box.start, grid, strict=True))
-    stop = tuple(min(max(a, b), n) for a, b, n in zip(start, box.stop, grid, strict=True))
-    return Box(start, stop)
-
-
-def within(box: Box, grid: Shape) -> bool:
-    """Say whether a box lies in a grid."""
-    return clipped(box, grid) == box

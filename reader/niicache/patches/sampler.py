@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from niicache.format.geometry import Box
-from niicache.patches.patch import valid_box
+from niicache.real import valid_box
 from niicache.streams import PATCH, philox
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from niicache.format.geometry import Shape
     from niicache.patches.foreground import Foreground
+    from niicache.real import Extents
     from niicache.sampling import Draw
     from niicache.transform import Key
 
@@ -33,13 +34,6 @@ class Spots(NamedTuple):
 
     starts: np.ndarray
     voxels: np.ndarray
-
-
-class Extents(NamedTuple):
-    """Where the real voxels of the cases of one class lie, (slots, axes) int64 each."""
-
-    start: np.ndarray
-    stop: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from niicache.augmentation import Augmentation
     from niicache.format.geometry import Shape
+    from niicache.normalising import Normalize
     from niicache.transform import Key
 
 Predict = Callable[[np.ndarray], "np.ndarray"]
@@ -59,6 +60,8 @@ def sliding_window(
     patch: tuple[int, ...] | int,
     overlap: float = 0.5,
     batch_size: int = 1,
+    normalize: Normalize | None = None,
+    padding: float | None = None,
     transform: Transform | None = None,
     dtype: str = "float32",
     memory: int | str = 0,
@@ -77,8 +80,9 @@ def sliding_window(
         overlap: Share of a patch that its neighbour along an axis covers too, at least; 0 to
             below 1.
         batch_size: Patches that are predicted at once.
-        transform: What training does to intensities: ``augment.ZScore()``, say. It must not move
-            voxels.
+        normalize: As in training, as ``padding``.
+        padding: What patches hold where no real voxel lies.
+        transform: What else training does to intensities, always. It must not move voxels.
         dtype: Of the patches.
         memory: Decoded chunks that are kept, in bytes or as ``"1GiB"``; a chunk is decoded for
             each batch that needs it if they do not fit.
@@ -98,7 +102,7 @@ def sliding_window(
     check_count("batch_size", batch_size, 1)
     check_overlap(overlap)
     kind = image_dtype(dtype, stored=recipe.image.dtype)
-    augmentation = _intensities(transform, cache, kind, shape)
+    augmentation = _intensities(transform, (normalize, padding), cache, kind, shape)
     number, row = _find(cache, case)
     view = list(cache)[number]
     start, stop = (view.stored_column(f"box_{end}")[row].tolist() for end in ("start", "stop"))
@@ -133,14 +137,18 @@ def _find(cache: Cache, case: tuple[str, str]) -> tuple[int, int]:
 
 
 def _intensities(
-    transform: Transform | None, cache: Cache, dtype: np.dtype, patch: Shape
+    transform: Transform | None,
+    also: tuple[Normalize | None, float | None],
+    cache: Cache,
+    dtype: np.dtype,
+    patch: Shape,
 ) -> Augmentation:
-    """Return what is done to patches.
+    """Return what is done to patches, ``normalize`` and ``padding`` too.
 
     Raises:
         OptionError: It is no transform of :mod:`niicache.augment`, or it moves voxels.
     """
-    made = augmentation_for(transform, cache, dtype, patch)
+    made = augmentation_for(transform, cache, dtype, patch, *also)
     known = transform is None or isinstance(transform, Transform)
     if made is None or not known or made.compose.moves:
         raise OptionError(

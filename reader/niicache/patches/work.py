@@ -8,10 +8,11 @@ import numpy as np
 
 from niicache.augment.placing import Cases, place_cases
 from niicache.augment.warp import STRAIGHT
+from niicache.format.geometry import within
 from niicache.hot import GROUP_BYTES
 from niicache.memory import empty
 from niicache.patches.patch import Reading
-from niicache.patches.regions import plan_regions, within
+from niicache.patches.regions import plan_regions
 from niicache.patches.source import seen_from, source_box
 from niicache.work import SampleWork
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from niicache.errors import Problem
     from niicache.format.geometry import Box, Shape
     from niicache.format.manifest import ArrayLayout
+    from niicache.real import Seen
     from niicache.sampling import Draw
     from niicache.transform import Key
-    from niicache.work import Seen
 
 
 class Boxes(Protocol):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from niicache.format.geometry import Box, chunk_boxes
+from niicache.format.geometry import Box, chunk_boxes, clipped, within
 from niicache.format.manifest import ArrayLayout
 from niicache.patches.copying import copy_pieces
-from niicache.patches.regions import clipped, plan_regions, within
+from niicache.patches.regions import plan_regions
 
 DTYPES = ["int16", "int32", "float32", "float16"]
 

@@ -8,7 +8,8 @@ from scipy.stats import chisquare
 
 from niicache import Foreground
 from niicache.errors import OptionError
-from niicache.patches.sampler import Extents, PatchSampler, Spots
+from niicache.patches.sampler import PatchSampler, Spots
+from niicache.real import Extents
 from niicache.sampling import Draw
 
 SURE = 1e-4  # a seeded test is right or wrong for ever; a fair histogram passes nearly surely

@@ -46,11 +46,15 @@ def test_what_depends_on_voxels_alone_comes_out_as_if_done_at_once(cache, patch,
 def test_intensities_are_those_of_training(cache):
     view = cache["ill"]
     mean, std = view.column("mean")[0, 0], view.column("std")[0, 0]
-    got = sliding_window(
-        cache, ("ill", "c0"), lambda x: x, patch=(8, 8, 8), transform=augment.ZScore()
-    )
     want = (view["c0"].image - mean) / std
-    np.testing.assert_allclose(got[2:28, 2:26, 2:18], want[2:28, 2:26, 2:18], atol=1e-4)
+    for options, factor in (
+        ({"transform": augment.ZScore()}, 1),
+        ({"normalize": "zscore"}, 1),
+        ({"normalize": "zscore", "transform": augment.Rescale(scale=2)}, 2),
+    ):
+        got = sliding_window(cache, ("ill", "c0"), lambda x: x, patch=(8, 8, 8), **options)
+        inside = (slice(2, 28), slice(2, 26), slice(2, 18))
+        np.testing.assert_allclose(got[inside], factor * want[inside], atol=1e-4)
 
 
 def test_halves_need_no_transform(cache):
@@ -130,6 +134,7 @@ def test_two_patches_are_weighted():
         ({"overlap": 1}, "overlap: got 1, expected a number from 0 to below 1"),
         ({"patch": (8, 8)}, "patch: got (8, 8), expected 3"),
         ({"batch_size": 0}, "batch_size: got 0"),
+        ({"normalize": "mean"}, "normalize: got 'mean', expected 'zscore'"),
         ({"transform": augment.Flip()}, "expected one of niicache.augment that moves no voxel"),
         ({"transform": np.square}, "expected one of niicache.augment that moves no voxel"),
         ({"predict": lambda x: x[..., 0]}, "predict: got float32 of shape (1, 8, 8, 8)"),
