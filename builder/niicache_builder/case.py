@@ -160,7 +160,8 @@ def _facts(
     source: Voxels,
     label: Voxels | None,
 ) -> CaseFacts:
-    channels = [channel_statistics(image[..., c]) for c in range(image.shape[-1])]
+    known = [channel_statistics(image[..., c]) for c in range(image.shape[-1])]
+    channels, nonzero = [every for every, _ in known], [others for _, others in known]
     box = centred(spatial_of(image.shape), spatial_of(recipe.image.shape))
     label_hash = "" if label is None else label.sha256
     return CaseFacts(
@@ -193,4 +194,9 @@ def _facts(
         crop_stop=() if recipe.crop is None else grid.crop.stop,
         sform_code=case.image.sform_code,
         qform_code=case.image.qform_code,
+        nonzero_minimum=tuple(c.minimum for c in nonzero),
+        nonzero_maximum=tuple(c.maximum for c in nonzero),
+        nonzero_mean=tuple(c.mean for c in nonzero),
+        nonzero_std=tuple(c.std for c in nonzero),
+        nonzero_percentiles=tuple(c.percentiles for c in nonzero),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError, Problem, SourceError
-from niicache.format.facts import CODES, CROPPED
+from niicache.format.facts import CODES, CROPPED, NONZERO
 from niicache.format.manifest import Recipe, SkippedCase
 from niicache_builder.axes import guess_label_kind, guess_spatial_dims
 from niicache_builder.checks import check_cases
@@ -37,11 +37,13 @@ class Previous:
         recipe_digest: Of its recipe. Another one makes every shard new.
         slots: Facts of each slot of each class, None where vacant.
         skipped: What it could not take.
+        columns: Names of its columns beyond the first set.
     """
 
     recipe_digest: str
     slots: Mapping[str, tuple[CaseFacts | None, ...]]
     skipped: tuple[SkippedCase, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +138,23 @@ def make_plan(
         warnings=doubts(sound, root=scan.layout.root, label_kind=kind[0], headers=scan.warnings),
         split=options.split_rule,
         on_duplicates=options.on_duplicates,
-        columns=tuple(sorted((*CODES, *(() if recipe.crop is None else CROPPED)))),
+        columns=_columns(recipe, kept if len(todo) < len(units) else None),
         previous=kept,
         disk_bytes=sum(disk_bytes(unit, recipe) for unit in todo),
         worker_bytes=worker_bytes(sound, recipe),
     )
+
+
+def _columns(recipe: Recipe, previous: Previous | None) -> tuple[str, ...]:
+    """Return the names of the columns beyond the first set.
+
+    Args:
+        recipe: How voxels become bytes.
+        previous: The cache of which shards are kept, if there is one: what it does not tell of
+            their voxels is not told of any.
+    """
+    known = NONZERO if previous is None else set(NONZERO) & set(previous.columns)
+    return tuple(sorted((*CODES, *known, *(() if recipe.crop is None else CROPPED))))
 
 
 def _spatial_dims(scan: Scan, options: BuildOptions) -> tuple[int, str]:

@@ -84,7 +84,10 @@ def read_previous(cache: Cache) -> Previous:
             # Its shards will be written again, which mends the class.
             slots[view.name] = ()
     return Previous(
-        recipe_digest=cache.manifest.recipe.digest, slots=slots, skipped=cache.manifest.skipped
+        recipe_digest=cache.manifest.recipe.digest,
+        slots=slots,
+        skipped=cache.manifest.skipped,
+        columns=cache.manifest.columns,
     )
 
 

@@ -124,6 +124,8 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
     if value is None:
         return None
     counts = value["counts"]
+    if value["facts"].keys() != set(_FACTS):
+        raise ValueError("the facts of another version")
     return CaseRecord(
         # By name, so that what an older version left is no record: it lacks some.
         facts=CaseFacts(**{name: tuples(value["facts"][name]) for name in _FACTS}),

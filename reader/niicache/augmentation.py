@@ -68,6 +68,13 @@ class Augmentation:
         self._real = None if padding is None else RealVoxels(cache)
         self.out_shape = self.compose.out_shape(shape)
         views, names = tuple(cache), sorted(self.compose.asks)
+        lacking = [name for name in names if name not in cache.columns]
+        if lacking:
+            raise OptionError(
+                f"transform: got one that asks for {', '.join(lacking)} of each case, which "
+                f"{cache.path} does not hold, because an older niicache began it; build it anew, "
+                "into another folder"
+            )
         self._columns = {name: [view.stored_column(name) for view in views] for name in names}
         number, row = next((k, int(view.occupied[0])) for k, view in enumerate(views) if len(view))
         # Once, so that what fits no case is said at once, however seldom it acts.

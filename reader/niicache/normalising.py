@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from niicache.augment.transform import Transform
 
 Normalize: TypeAlias = (
-    Literal["zscore", "minmax"] | tuple[Literal["window", "percentile"], float, float]
+    Literal["zscore", "minmax"]
+    | tuple[Literal["zscore", "minmax"], Literal["nonzero"]]
+    | tuple[Literal["window", "percentile"], float, float]
+    | tuple[Literal["percentile"], float, float, Literal["nonzero"]]
 )
 
+NONZERO = "nonzero"
 _ENDS = len(("low", "high"))
 
 
@@ -33,10 +37,15 @@ def scale_for(normalize: Normalize | None, dtype: np.dtype) -> Transform | None:
         return None
     name, *ends = _parts(normalize)
     known = {"zscore": 0, "minmax": 0, "window": _ENDS, "percentile": _ENDS}
-    if known.get(str(name)) != len(ends):
+    nonzero = ends[-1:] == [NONZERO]
+    if nonzero:
+        ends.pop()
+    if known.get(str(name)) != len(ends) or (nonzero and name == "window"):
         raise OptionError(
             f"normalize: got {normalize!r}, expected 'zscore', 'minmax', ('window', low, high) in "
-            "the units of the voxels, or ('percentile', 0.5, 99.5) in percent"
+            "the units of the voxels, or ('percentile', 0.5, 99.5) in percent; by the voxels that "
+            "are not 0: ('zscore', 'nonzero'), ('minmax', 'nonzero') or ('percentile', 0.5, 99.5, "
+            "'nonzero')"
         )
     if dtype.name not in {"float32", "float64"}:
         raise OptionError(
@@ -44,13 +53,13 @@ def scale_for(normalize: Normalize | None, dtype: np.dtype) -> Transform | None:
             "convert the whole batch in collate_fn"
         )
     if name == "zscore":
-        return augment.ZScore()
+        return augment.ZScore(nonzero=nonzero)
     if name == "minmax":
-        return augment.MinMax()
+        return augment.MinMax(nonzero=nonzero)
     low, high = ends
     if name == "window":
         return augment.Window(low=low, high=high)
-    scale = augment.Percentile(low=low, high=high)
+    scale = augment.Percentile(low=low, high=high, nonzero=nonzero)
     return augment.Compose(scale, augment.Clip(low=0.0, high=1.0))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import nibabel
 import numpy as np
 import pytest
-from helpers import source_files
+from helpers import make_cache, source_files
 
 from niicache import BalancedSequence, OrderedSequence, augment, open_cache
 from niicache.errors import OptionError
@@ -16,6 +16,9 @@ WAYS = [
     ("window", -1000, 400),
     ("percentile", 0.5, 99.5),
     ("percentile", 5, 50),
+    ("zscore", "nonzero"),
+    ("minmax", "nonzero"),
+    ("percentile", 0.5, 99.5, "nonzero"),
 ]
 CACHES = ["mask", "vector", "folder", "volume"]
 
@@ -30,6 +33,8 @@ def both(request):
 
 def scaled(stored, real, way):
     """Return a stored channel scaled by what numpy knows of the real voxels of its source."""
+    if way[-1] == "nonzero":
+        return scaled(stored, real[real != 0], way[0] if len(way) == 2 else way[:-1])
     if way == "zscore":
         return (stored - real.mean()) / real.std()
     if way == "minmax":
@@ -76,6 +81,21 @@ def test_padding_is_scaled_along(mask_cache):
         assert abs(image[box].std() - 1) < 1e-4
 
 
+def test_zeros_do_not_count_where_that_is_asked(tmp_path):
+    """A head in air: mean and deviation are those of the head."""
+    rng = np.random.default_rng(0)
+    head = np.zeros((9, 8, 7), np.int16)
+    head[2:7, 2:6, 1:5] = rng.integers(1, 900, (5, 4, 4))
+    source = tmp_path / "source" / "only"
+    source.mkdir(parents=True)
+    nibabel.save(nibabel.Nifti1Image(head, np.eye(4)), source / "head.nii.gz")
+    cache = open_cache(make_cache(tmp_path / "source", tmp_path / "cache"))
+    (images, _), *_ = OrderedSequence(cache, 1, normalize=("zscore", "nonzero"))
+    real = head[head != 0]
+    want = (head - real.mean()) / real.std()
+    np.testing.assert_allclose(images[0, ..., 0], want, atol=1e-5)
+
+
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_function_gets_the_scaled_image(vector_cache, way):
     seen = []
@@ -92,14 +112,16 @@ def test_a_function_gets_the_scaled_image(vector_cache, way):
 
 
 def made_by_hand(way):
-    if way == "zscore":
-        return [augment.ZScore()]
-    if way == "minmax":
-        return [augment.MinMax()]
-    kind, low, high = way
+    names = {"zscore": augment.ZScore, "minmax": augment.MinMax}
+    kind, *ends = (way,) if isinstance(way, str) else way
+    nonzero = ends[-1:] == ["nonzero"]
+    if kind in names:
+        return [names[kind](nonzero=nonzero)]
+    low, high = ends[:2]
     if kind == "window":
         return [augment.Window(low=low, high=high)]
-    return [augment.Percentile(low=low, high=high), augment.Clip(low=0, high=1)]
+    scale = augment.Percentile(low=low, high=high, nonzero=nonzero)
+    return [scale, augment.Clip(low=0, high=1)]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
@@ -133,6 +155,7 @@ def test_patches_are_scaled_by_their_whole_case(patch_cache):
     "way",
     [
         *("z-score", "window", ("zscore", 1, 2), ("window", 1), ("window", 1, 2, 3), 3, True, []),
+        *(("window", 1, 2, "nonzero"), ("zscore", "zero"), ("nonzero",)),
         *(("window", 5, 1), ("window", "a", "b"), ("percentile", 2, 99.5), ("percentile", 99, 1)),
     ],
     ids=str,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, on_image
 from niicache.augment.normalise import linear, straight_line
+from niicache.augment.transform import named
 from niicache.errors import OptionError
 from niicache.format.facts import PERCENTILES
 
@@ -71,23 +72,25 @@ class MinMax(CaseRange):
     """Scales each channel so that the least finite voxel of the case is 0, the greatest 1.
 
     Attributes:
+        nonzero: Whether only voxels that are not 0 are looked at. All are scaled.
         p: Probability to do anything.
     """
 
+    nonzero: bool = False
     p: float = 1.0
 
     def __post_init__(self) -> None:
+        self._set_flags("nonzero")
         self._set("p", checks.probability("MinMax.p", self.p))
 
     @property
     def asks(self) -> frozenset[str]:
         """The least and the greatest voxel."""
-        return frozenset({"minimum", "maximum"})
+        return frozenset(named(name, nonzero=self.nonzero) for name in ("minimum", "maximum"))
 
     def _ends(self, facts: Facts) -> tuple[tuple[float, float], ...] | None:
-        if facts.minimum is None or facts.maximum is None:
-            return None
-        return tuple(zip(facts.minimum, facts.maximum, strict=True))
+        low, high = (facts.of(name, nonzero=self.nonzero) for name in ("minimum", "maximum"))
+        return None if low is None or high is None else tuple(zip(low, high, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +102,17 @@ class Percentile(CaseRange):
     Attributes:
         low: In percent, one of those that caches keep: 0.5, 1, 5, 50, 95, 99, 99.5.
         high: Likewise.
+        nonzero: Whether they are of the voxels that are not 0. All are scaled.
         p: Probability to do anything.
     """
 
     low: float = 0.5
     high: float = 99.5
+    nonzero: bool = False
     p: float = 1.0
 
     def __post_init__(self) -> None:
+        self._set_flags("nonzero")
         for name in ("low", "high"):
             value = checks.number(f"Percentile.{name}", getattr(self, name))
             if value not in PERCENTILES:
@@ -119,11 +125,11 @@ class Percentile(CaseRange):
     @property
     def asks(self) -> frozenset[str]:
         """The percentiles."""
-        return frozenset({"percentiles"})
+        return frozenset({named("percentiles", nonzero=self.nonzero)})
 
     def _ends(self, facts: Facts) -> tuple[tuple[float, float], ...] | None:
         low, high = PERCENTILES.index(self.low), PERCENTILES.index(self.high)
-        known = facts.percentiles
+        known = facts.of("percentiles", nonzero=self.nonzero)
         if known is None or any(len(one) != len(PERCENTILES) for one in known):
             return None
         return tuple((one[low], one[high]) for one in known)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, on_image
 from niicache.augment.kernels import intensity as loops
+from niicache.augment.transform import Facts, named
 from niicache.augment.warp import Line
 from niicache.errors import OptionError
 from niicache.options import check_one_of
-
-if TYPE_CHECKING:
-    from niicache.augment.transform import Facts
 
 TINY = 1e-8
 
@@ -30,20 +28,27 @@ class ZScore(Intensity):
     Attributes:
         of: Whose mean and deviation: the whole "case"'s, from its facts and without its padding,
             or the "image"'s that is given, padding included.
+        nonzero: Whether those of the case are of its voxels that are not 0. All are scaled.
         p: Probability to do anything.
     """
 
     of: Literal["case", "image"] = "case"
+    nonzero: bool = False
     p: float = 1.0
 
     def __post_init__(self) -> None:
         check_one_of("ZScore.of", self.of, ("case", "image"))
+        self._set_flags("nonzero")
+        if self.nonzero and self.of == "image":
+            raise OptionError("ZScore.nonzero: got True with of='image', expected of='case'")
         self._set("p", checks.probability("ZScore.p", self.p))
 
     @property
     def asks(self) -> frozenset[str]:
         """Mean and deviation of the case."""
-        return frozenset({"mean", "std"} if self.of == "case" else ())
+        if self.of == "image":
+            return frozenset()
+        return frozenset(named(name, nonzero=self.nonzero) for name in ("mean", "std"))
 
     def _drawn(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
@@ -51,11 +56,13 @@ class ZScore(Intensity):
         del rng
         if self.of == "image":
             return "image"
-        mean = None if facts is None else _each(facts.mean, shape[-1])
-        std = None if facts is None else _each(facts.std, shape[-1])
+        given = (facts or Facts()).of
+        mean = _each(given("mean", nonzero=self.nonzero), shape[-1])
+        std = _each(given("std", nonzero=self.nonzero), shape[-1])
         if mean is None or std is None:
             raise OptionError(
-                f"ZScore.of: got 'case' and facts {facts}, expected mean and std of the case, one "
+                f"ZScore.of: got 'case' and facts {facts}, expected "
+                f"{' and '.join(sorted(self.asks))} of the case, one "
                 f"number for each of {shape[-1]} channels or one for all; call the transform with "
                 "facts=Facts(mean=(...,), std=(...,)), or take of='image'"
             )

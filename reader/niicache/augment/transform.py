@@ -25,6 +25,8 @@ class Facts:
         minimum: The least finite one, likewise.
         maximum: The greatest finite one, likewise.
         percentiles: Their 0.5, 1, 5, 50, 95, 99 and 99.5 %, seven numbers a channel.
+        nonzero_mean, nonzero_std, nonzero_minimum, nonzero_maximum, nonzero_percentiles: The same
+            of the voxels that are not 0.
     """
 
     spacing: tuple[float, ...] | None = None
@@ -33,6 +35,20 @@ class Facts:
     minimum: tuple[float, ...] | None = None
     maximum: tuple[float, ...] | None = None
     percentiles: tuple[tuple[float, ...], ...] | None = None
+    nonzero_mean: tuple[float, ...] | None = None
+    nonzero_std: tuple[float, ...] | None = None
+    nonzero_minimum: tuple[float, ...] | None = None
+    nonzero_maximum: tuple[float, ...] | None = None
+    nonzero_percentiles: tuple[tuple[float, ...], ...] | None = None
+
+    def of(self, name: str, *, nonzero: bool) -> Any:
+        """Return a fact of all voxels, or of those that are not 0."""
+        return getattr(self, named(name, nonzero=nonzero))
+
+
+def named(name: str, *, nonzero: bool) -> str:
+    """Return the name that a fact of all voxels has, or of those that are not 0."""
+    return f"nonzero_{name}" if nonzero else name
 
 
 class Transform(ABC):

@@ -106,6 +106,17 @@ class CaseFacts:
     crop_stop: tuple[int, ...] = _later((), "int64", "one past the last voxel of that box", "axis")
     sform_code: int = _later(0, "int64", "sform_code of the source image")
     qform_code: int = _later(0, "int64", "qform_code of the source image")
+    nonzero_minimum: tuple[float, ...] = _later(
+        (), "float64", "of the finite real voxels that are not 0", "channel"
+    )
+    nonzero_maximum: tuple[float, ...] = _later((), "float64", "of the same", "channel")
+    nonzero_mean: tuple[float, ...] = _later((), "float64", "of the same", "channel")
+    nonzero_std: tuple[float, ...] = _later(
+        (), "float64", "population standard deviation of the same", "channel"
+    )
+    nonzero_percentiles: tuple[tuple[float, ...], ...] = _later(
+        (), "float64", "percentiles of the same", "channel", "percentile"
+    )
 
 
 _ALL: Final = tuple(
@@ -120,6 +131,7 @@ LATER: Final = {column.name: column for column, default in _ALL if default is no
 
 CROPPED: Final = ("crop_start", "crop_stop")
 CODES: Final = ("qform_code", "sform_code")
+NONZERO: Final = tuple(name for name in sorted(LATER) if name.startswith("nonzero_"))
 
 
 def columns_of(names: Iterable[str]) -> tuple[Column, ...]:
