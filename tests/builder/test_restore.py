@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import nibabel
 import numpy as np
@@ -12,7 +13,7 @@ from helpers import make_cache
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
 from niicache import open_cache
-from niicache.errors import OptionError
+from niicache.errors import NoMemoryError, OptionError
 from niicache_builder import restore
 from niicache_builder.cli.main import main
 
@@ -213,6 +214,12 @@ def test_nothing_is_written_into_the_cache(turned, tmp_path):
     done = CliRunner().invoke(main, ["restore", *words, "--case", "head/RAS"])
     assert done.exit_code == 2
     assert not target.exists()
+
+
+def test_a_grid_that_no_memory_holds_is_refused(turned, monkeypatch):
+    monkeypatch.setattr(sys.modules["niicache_builder.restore"], "memory_bytes", lambda: 1000)
+    with pytest.raises(NoMemoryError, match="got 'RAS' on a grid of"):
+        restore(turned[1], ("head", "RAS"), np.zeros((9, 12, 8)))
 
 
 def test_a_path_and_a_list_will_do(turned):
