@@ -262,9 +262,7 @@ def test_facts_of_a_case_that_contradict_each_other_are_found(source, tmp_path):
     assert problem.got.startswith(f"{name}: a valid box of")
     grid = open_cache(target).manifest.recipe.image.shape[:-1]
     with pytest.raises(FormatError, match=name):
-        restore(
-            target, ("head", name), np.zeros(open_cache(target).manifest.recipe.image.shape[:-1])
-        )
+        restore(target, ("head", name), np.zeros(grid))
 
 
 def test_an_image_of_one_value_is_told_by_its_stored_voxels(tmp_path):
