@@ -109,7 +109,10 @@ def test_an_affine_that_only_a_form_can_tell_gets_one(tmp_path):
     path.write_bytes(data)
     cache = open_cache(make_cache(tmp_path / "s", tmp_path / "c"))
     back = restore(cache, ("a", "c"), np.zeros((4, 5, 6)))
-    np.testing.assert_array_equal(back.affine, cache["a"].column("affine")[0])
+    assert (int(back.header["sform_code"]), int(back.header["qform_code"])) == (2, 0)
+    back.to_filename(tmp_path / "back.nii")
+    affine = nibabel.load(tmp_path / "back.nii").affine
+    np.testing.assert_array_equal(affine, cache["a"].column("affine")[0])
 
 
 @pytest.mark.parametrize(
