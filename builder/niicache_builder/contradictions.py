@@ -6,9 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from niicache.case_grid import read_grid
 from niicache.errors import DamageError, FormatError, Problem
 from niicache.files import read_file
 from niicache.format.array_checks import group_problems, voxel_array_problems
+from niicache.format.facts import CROPPED
+from niicache.format.grid import is_prepared
 from niicache.format.names import CASES, CHUNKS, LABEL, ROOT, SPOTS, shard_path
 from niicache.format.paths import layouts, small_shapes
 from niicache.format.root import REBUILD
@@ -46,7 +51,8 @@ def contradictions(cache: Cache, *, wrong: Collection[str], deep: bool) -> list[
             if name not in wrong:
                 data = read_file(cache.path, name, cache.manifest.files[name])
                 problems += [_problem(cache, name, fault, entry.name) for fault in look(data)]
-        problems += _columns(cache, view, entry, wrong)
+        odd = list(_columns(cache, view, entry, wrong))
+        problems += odd or _grids(cache, view, wrong)
     if deep:
         shards = [shard for view in cache for shard in _sound_shards(cache, view, wrong)]
         with ThreadPoolExecutor(default_workers(), thread_name_prefix="niicache-verify") as pool:
@@ -81,6 +87,24 @@ def _columns(
             _LOOKS[folder](view, name)
         except FormatError as error:
             yield _problem(cache, f"{view.name}/{array}", error.reason, view.name)
+
+
+def _grids(cache: Cache, view: ClassView, wrong: Collection[str]) -> Iterator[Problem]:
+    """Yield the cases whose valid box is not what becomes of the grid of their source."""
+    names = ["name", "source_shape", "affine", "box_start", "box_stop"]
+    names += [name for name in CROPPED if name in cache.columns]
+    if any(path.startswith(f"{view.name}/{CASES}/{name}/") for path in wrong for name in names):
+        return
+    columns = {name: view.column(name) for name in names}
+    recipe = cache.manifest.recipe
+    shapes = columns["box_stop"] - columns["box_start"]
+    same = (shapes == columns["source_shape"][:, :-1]).all(axis=1)
+    rows = range(len(view)) if is_prepared(recipe) else np.flatnonzero(~same).tolist()
+    for at in rows:
+        try:
+            read_grid(columns.__getitem__, recipe, at)
+        except FormatError as error:
+            yield _problem(cache, f"{view.name}/{CASES}/box_stop", error.reason, view.name)
 
 
 def _sound_shards(

@@ -53,7 +53,8 @@ class BuildOptions:
             them, and coordinates of the foreground of masks are kept.
         orient: Where the axes of every image and mask are made to point, such as RAS: to the right,
             the front and the top. Axes are swapped and reversed, nothing is interpolated.
-        spacing: Edge lengths in mm that voxels are resampled to, one number a spatial axis.
+        spacing: Edge lengths in mm that voxels are resampled to, one number a spatial axis as it is
+            after ``orient``.
         interpolation: Of images; masks take the nearest voxel.
         crop: ``foreground`` keeps the box of the voxels that are not 0 in some channel.
         labels: What the labels are; ``auto`` finds out from the files.

@@ -9,12 +9,13 @@ import sys
 import nibabel
 import numpy as np
 import pytest
+from breaks.resealing import Draft, lay
 from building import build0, copy, live, masks, shards, stamps, vectors
 from click.testing import CliRunner
 from prepared import put, source_image, turned_source, voxels_of
 
 from niicache import open_cache
-from niicache.errors import OptionError, SourceError
+from niicache.errors import FormatError, OptionError, SourceError
 from niicache.format.facts import CODES, CROPPED
 from niicache_builder import BuildOptions, plan_build, repair, restore, verify
 from niicache_builder.cli.main import main
@@ -230,6 +231,47 @@ def test_codes_are_columns_of_every_new_cache_and_boxes_of_cropped_ones(cache_pa
     assert not set(CROPPED) & set(cache.columns)
     with pytest.raises(OptionError, match="column: got 'crop_start'"):
         cache["axial"].column("crop_start")
+
+
+def test_a_plan_expects_the_room_that_finer_voxels_take(tmp_path):
+    turned_source(tmp_path / "s", ["RAS", "LPS"], shape=(24, 24, 24), spacing=(2.0, 2.0, 2.0))
+    built = build0(tmp_path / "s", tmp_path / "c", spacing=(0.5, 0.5, 0.5))
+    files = built.manifest.files.items()
+    size = sum(entry.size for path, entry in files if "/image/c/" in path or "/label/c/" in path)
+    sources = sum(path.stat().st_size for path in (tmp_path / "s").rglob("*.nii.gz"))
+    assert 2 * sources + 2**16 < size <= built.plan.disk_bytes
+    before = plan_build(tmp_path / "s", tmp_path / "d", BuildOptions(shape=(96, 96, 96)))
+    assert built.plan.worker_bytes > before.worker_bytes
+
+
+def test_facts_of_a_case_that_contradict_each_other_are_found(source, tmp_path):
+    build0(source, tmp_path / "c", **HOW)
+    draft = Draft(
+        files={name: data for name, data in live(tmp_path / "c").items() if name != "zarr.json"},
+        document=json.loads((tmp_path / "c" / "zarr.json").read_text()),
+    )
+    (tmp_path / "there").mkdir()
+    assert verify(lay(draft, tmp_path / "there" / "same")).problems == ()
+    stops = open_cache(tmp_path / "c")["head"].stored_column("crop_stop").copy()
+    stops[2, 1] -= 3
+    draft.fill("head/cases/crop_stop", stops.astype("<i8"))
+    target = lay(draft, tmp_path / "there" / "other")
+    (problem,) = verify(target).problems
+    name = open_cache(target)["head"].slot_names[2]
+    assert problem.code == "contradicts"
+    assert problem.got.startswith(f"{name}: a valid box of")
+    grid = open_cache(target).manifest.recipe.image.shape[:-1]
+    with pytest.raises(FormatError, match=name):
+        restore(target, ("head", name), np.zeros(grid))
+
+
+def test_an_image_of_one_value_is_told_by_its_stored_voxels(tmp_path):
+    # Of nine voxels only one is left, which cannot but have one value.
+    image = np.zeros((3, 3, 3), np.int16)
+    image[1, 1, 1] = 7
+    put(tmp_path / "s" / "a" / "c.nii", image, np.eye(4))
+    built = build0(tmp_path / "s", tmp_path / "c", crop="foreground", spatial_dims=3)
+    assert built.warnings == ()
 
 
 def test_vectors_of_volumes_can_be_cropped_and_repaired(tmp_path):

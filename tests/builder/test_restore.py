@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import nibabel
 import numpy as np
@@ -12,7 +13,7 @@ from helpers import make_cache
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 
 from niicache import open_cache
-from niicache.errors import OptionError
+from niicache.errors import NoMemoryError, OptionError
 from niicache_builder import restore
 from niicache_builder.cli.main import main
 
@@ -108,7 +109,10 @@ def test_an_affine_that_only_a_form_can_tell_gets_one(tmp_path):
     path.write_bytes(data)
     cache = open_cache(make_cache(tmp_path / "s", tmp_path / "c"))
     back = restore(cache, ("a", "c"), np.zeros((4, 5, 6)))
-    np.testing.assert_array_equal(back.affine, cache["a"].column("affine")[0])
+    assert (int(back.header["sform_code"]), int(back.header["qform_code"])) == (2, 0)
+    back.to_filename(tmp_path / "back.nii")
+    affine = nibabel.load(tmp_path / "back.nii").affine
+    np.testing.assert_array_equal(affine, cache["a"].column("affine")[0])
 
 
 @pytest.mark.parametrize(
@@ -213,6 +217,12 @@ def test_nothing_is_written_into_the_cache(turned, tmp_path):
     done = CliRunner().invoke(main, ["restore", *words, "--case", "head/RAS"])
     assert done.exit_code == 2
     assert not target.exists()
+
+
+def test_a_grid_that_no_memory_holds_is_refused(turned, monkeypatch):
+    monkeypatch.setattr(sys.modules["niicache_builder.restore"], "memory_bytes", lambda: 1000)
+    with pytest.raises(NoMemoryError, match="got 'RAS' on a grid of"):
+        restore(turned[1], ("head", "RAS"), np.zeros((9, 12, 8)))
 
 
 def test_a_path_and_a_list_will_do(turned):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from orientations import angles, lengths, pointing, shifts, words
 
+from niicache.format.column_checks import column_problems
 from niicache.format.geometry import Box
 from niicache.format.grid import SAME, grid_fault, plan_grid
+from niicache.format.manifest import ArrayLayout, ClassEntry, Recipe
 
 shapes = st.tuples(*[st.integers(1, 30)] * 3)
 
@@ -33,6 +35,7 @@ def world(affine, corner):
     return (affine @ [*corner, 1])[:3]
 
 
+@settings(max_examples=50)
 @given(words, shapes, lengths, angles, shifts)
 def test_without_a_wish_nothing_changes_not_even_a_bit(word, shape, spacing, degrees, origin):
     affine = pointing(word, spacing, degrees, origin)
@@ -48,6 +51,7 @@ def test_without_a_wish_nothing_changes_not_even_a_bit(word, shape, spacing, deg
     )
 
 
+@settings(max_examples=50)
 @given(st.data(), words, words, shapes, lengths, angles, shifts)
 def test_turned_and_cut_every_voxel_lies_where_it_lay(
     data, word, target, shape, spacing, degrees, origin
@@ -69,6 +73,7 @@ def test_turned_and_cut_every_voxel_lies_where_it_lay(
     np.testing.assert_allclose(world(stored, padded), world(affine, source), atol=1e-6)
 
 
+@settings(max_examples=50)
 @given(st.data(), words, st.none() | words, shapes, lengths, lengths, angles)
 def test_resampled_both_grids_cover_the_same_space(
     data, word, target, shape, spacing, wish, degrees
@@ -111,6 +116,11 @@ def test_slices_are_thick_as_nnunet_has_it(spacing, wish, thick):
     assert plan_grid((60, 60, 60), pointing("RAS", spacing), How(spacing=wish)).thick == thick
 
 
+def test_what_is_near_enough_stays_however_long_it_is():
+    affine = np.diag([1.0009, 0.9991, 1.0011, 1])
+    assert plan_grid((2000, 2000, 2000), affine, How(spacing=(1, 1, 1))).shape == (2000, 2000, 2002)
+
+
 def test_the_thick_axis_is_that_of_the_turned_grid():
     affine = pointing("SAR", (5, 1, 1))
     assert plan_grid((9, 50, 50), affine, How(orient="RAS", spacing=(1, 1, 1))).thick == 2
@@ -127,6 +137,37 @@ def test_what_lengths_of_another_world_ask_for_is_bounded():
     assert (
         max(plan_grid((9, 9, 9), np.diag([1e300, 1, 1, 1]), How(spacing=(1, 1, 1))).shape) <= 2**40
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("crop_start", [[-1, 0]]),
+        ("crop_stop", [[2**31, 0]]),
+        ("sform_code", [2**15]),
+        ("qform_code", [-1]),
+        ("affine", [np.full((4, 4), np.nan)]),
+        ("source_shape", [[2**31, 4, 1]]),
+        ("source_shape", [[4, 4, 2]]),
+    ],
+)
+def test_columns_that_no_case_can_have(name, values):
+    layout = ArrayLayout(
+        dtype="int16", shape=(4, 4, 1), chunk=(1, 4, 4, 1), shard_cases=1, fill=0, codec=None
+    )
+    recipe = Recipe(
+        spatial_dims=2,
+        label_kind="folder",
+        pad_mode="constant",
+        image=layout,
+        label=None,
+        crop="foreground",
+    )
+    entry = ClassEntry(name="a", cases=1, slots=1)
+    assert column_problems(name, np.array(values), entry, recipe)
+    longer = np.array([[99, 99, 1]])
+    assert not column_problems("source_shape", longer, entry, recipe)
+    assert column_problems("source_shape", longer, entry, replace(recipe, crop=None))
 
 
 @pytest.mark.parametrize(

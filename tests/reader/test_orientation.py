@@ -5,7 +5,7 @@ from __future__ import annotations
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from orientations import WORDS, angles, lengths, pointing, shifts, words
@@ -26,6 +26,7 @@ def test_what_is_no_orientation(word):
     assert not is_orientation(word)
 
 
+@settings(max_examples=70)
 @given(words, words, lengths, angles, shifts, st.floats(-0.2, 0.2))
 def test_turned_as_nibabel_turns_oblique_and_sheared_grids_too(
     word, target, spacing, degrees, origin, shear
@@ -56,6 +57,7 @@ def test_shapes_go_with_their_axes(word, target):
     assert turn.shape((4, 5, 6)) == tuple((4, 5, 6)[axis] for axis in turn.axes)
 
 
+@settings(max_examples=70)
 @given(
     words, st.sampled_from([45.0, -45.0, 135.0]), st.sampled_from("xyz"), st.integers(0, 2**32 - 1)
 )
@@ -64,6 +66,17 @@ def test_between_two_axes_the_last_digits_do_not_decide(word, degrees, about, se
     affine[:3, :3] = Rotation.from_euler(about, degrees, degrees=True).as_matrix() @ affine[:3, :3]
     noise = 1e-12 * np.random.default_rng(seed).standard_normal((4, 4))
     assert turn_to(affine + noise, "RAS") == turn_to(affine, "RAS")
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_axis_that_points_most_clearly_chooses_first(seed):
+    turns = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turns * (0.5, 2, 7)
+    world, axis = np.unravel_index(np.argmax(np.abs(turns)), (3, 3))
+    turn = turn_to(affine, "RAS")
+    assert turn.axes[world] == axis
+    assert turn.flips[world] == (turns[world, axis] < 0)
 
 
 def test_an_affine_of_zeros_is_turned_somehow():
