@@ -1,4 +1,4 @@
-"""One case, from its files to arrays and facts. Reads two files; everything after is pure."""
+"""One case, from its files to arrays and facts. Reads them; everything after is pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from niicache.format.facts import CaseFacts
 from niicache.format.geometry import Box, centred
 from niicache_builder.nifti import Header, NiftiError, Voxels, read_voxels
 from niicache_builder.nifti_error import changed, too_large
-from niicache_builder.prepare import PrepareError, converted, real_voxels, spatial_of, with_channels
+from niicache_builder.prepare import (
+    PrepareError,
+    converted,
+    joined,
+    real_voxels,
+    spatial_of,
+    with_channels,
+)
 from niicache_builder.record import CaseRecord, case_key
 from niicache_builder.spots import find_spots
 from niicache_builder.statistics import channel_statistics, label_counts, nonfinite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -66,23 +73,23 @@ def prepare_case(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
         return _prepared(case, recipe, root)
     except MemoryError:
         # As numbers of another type voxels may take eight times what they take in the file.
-        expected = f"room for {case.image.voxels_nbytes:,} bytes of voxels, several times over"
+        expected = f"room for {case.voxels_nbytes:,} bytes of voxels, several times over"
         error = too_large("not enough memory", expected)
     path = str(root / case.files.image)
     raise CaseError(error.problem(path, case.files.class_name, case.files.name))
 
 
 def _prepared(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
-    source, image = _read(case, case.files.image, case.image, recipe.image.dtype, root)
-    image = with_channels(image, recipe.spatial_dims)
+    sources, image = _read_images(case, recipe, root)
     label, label_source = None, None
     if recipe.label is not None and case.label is not None and case.files.label is not None:
-        label_source, label = _read(case, case.files.label, case.label, recipe.label.dtype, root)
+        path, dtype = case.files.label, recipe.label.dtype
+        label_source, label = _read(case, path, case.label, dtype, root, label=True)
         if recipe.label_kind == "mask":
             label = with_channels(label, recipe.spatial_dims)
         else:
             label = label.reshape(-1, order="F")
-    facts = _facts(case, recipe, image, source, label_source)
+    facts = _facts(case, recipe, image, sources, label_source)
     return PreparedCase(image=image, label=label, record=_record(facts, label, recipe))
 
 
@@ -101,8 +108,26 @@ def _record(facts: CaseFacts, label: np.ndarray | None, recipe: Recipe) -> CaseR
     )
 
 
+def _read_images(case: CaseScan, recipe: Recipe, root: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the digests of the images, and their channels one after the other."""
+    dtype, dims = recipe.image.dtype, recipe.spatial_dims
+    if len(case.images) == 1:
+        source, image = _read(case, case.files.image, case.image, dtype, root)
+        return (source.sha256,), with_channels(image, dims)
+    digests: list[str] = []
+
+    def read() -> Iterator[np.ndarray]:
+        for path, header in zip(case.files.images, case.images, strict=True):
+            source, voxels = _read(case, path, header, dtype, root)
+            digests.append(source.sha256)
+            yield with_channels(voxels, dims)
+
+    image = joined(read(), recipe.image.shape[-1])
+    return tuple(digests), image
+
+
 def _read(
-    case: CaseScan, path: str, header: Header, dtype: str, root: Path
+    case: CaseScan, path: str, header: Header, dtype: str, root: Path, *, label: bool = False
 ) -> tuple[Voxels, np.ndarray]:
     full = root / path
     error: NiftiError | PrepareError
@@ -110,7 +135,7 @@ def _read(
         voxels = read_voxels(full)
         _check_unchanged(voxels.header, header)
         real = real_voxels(voxels.data, header)
-        return voxels, converted(real, dtype, label=path != case.files.image)
+        return voxels, converted(real, dtype, label=label)
     except (NiftiError, PrepareError) as known:
         error = known
     raise CaseError(error.problem(str(full), case.files.class_name, case.files.name))
@@ -125,7 +150,7 @@ def _facts(
     case: CaseScan,
     recipe: Recipe,
     image: np.ndarray,
-    source: Voxels,
+    digests: tuple[str, ...],
     label: Voxels | None,
 ) -> CaseFacts:
     channels = [channel_statistics(image[..., c]) for c in range(image.shape[-1])]
@@ -133,12 +158,12 @@ def _facts(
     label_hash = "" if label is None else label.sha256
     return CaseFacts(
         name=case.files.name,
-        key=case_key(recipe, source.sha256, label_hash),
+        key=case_key(recipe, digests, label_hash),
         group=case.files.group,
-        image=case.files.image,
-        image_size=case.image.size,
-        image_mtime_ns=case.image.mtime_ns,
-        image_hash=source.sha256,
+        image=case.files.images,
+        image_size=tuple(header.size for header in case.images),
+        image_mtime_ns=tuple(header.mtime_ns for header in case.images),
+        image_hash=digests,
         label=(case.files.label or "") if label else "",
         label_size=label.header.size if label else 0,
         label_mtime_ns=label.header.mtime_ns if label else 0,
@@ -148,8 +173,8 @@ def _facts(
         box_stop=box.stop,
         affine=case.image.affine,
         spacing=tuple(case.image.spacing[: recipe.spatial_dims]),
-        slope=case.image.slope,
-        inter=case.image.inter,
+        slope=tuple(header.slope for header in case.images),
+        inter=tuple(header.inter for header in case.images),
         nonfinite=tuple(c.nonfinite for c in channels),
         minimum=tuple(c.minimum for c in channels),
         maximum=tuple(c.maximum for c in channels),

@@ -38,7 +38,7 @@ def check_memory(plan: Plan) -> None:
 
 def _largest(plan: Plan) -> str:
     """Return which image makes the cases so large, in words for the user."""
-    case = max(plan.scan.cases, key=lambda case: case.image.voxels_nbytes)
+    case = max(plan.scan.cases, key=lambda case: case.voxels_nbytes)
     return f", such as {plan.scan.layout.root / case.files.image}"
 
 

@@ -67,6 +67,7 @@ def make_recipe(
         label=label,
         patch=options.patch,
         spots=RULE if options.patch is not None and kind[0] == "mask" else None,
+        image_files=len(cases[0].images),
     )
     on_grid = [image] if label is None or kind[0] != "mask" else [image, label]
     return recipe, Decisions(
@@ -84,8 +85,9 @@ def _layouts(
 ) -> tuple[ArrayLayout, ArrayLayout | None]:
     """Return the layouts of images and labels."""
     axes = [split_axes(case.image.shape, dims) or ((), 0) for case in cases]
+    channels = sum((split_axes(h.shape, dims) or ((), 0))[1] for h in cases[0].images)
     spatial = padded_shape(shape for shape, _ in axes) if options.shape is None else options.shape
-    images = [case.image for case in cases]
+    images = [header for case in cases for header in case.images]
     dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
     if options.chunk is not None and len(options.chunk) not in {1, dims + 1}:
         raise OptionError(
@@ -99,7 +101,7 @@ def _layouts(
         )
     image = plan_layout(
         dtype=dtype,
-        shape=(*spatial, axes[0][1]),
+        shape=(*spatial, channels),
         fill=options.pad_value,
         codec=options.codec,
         chunk=options.chunk,
@@ -135,7 +137,8 @@ def _chunk_reason(
 
 
 def _dtype_reason(cases: Sequence[CaseScan]) -> str:
-    found = sorted({case.image.dtype for case in cases})
-    scaled = sum((case.image.slope, case.image.inter) != (1.0, 0.0) for case in cases)
+    images = [header for case in cases for header in case.images]
+    found = sorted({header.dtype for header in images})
+    scaled = sum((header.slope, header.inter) != (1.0, 0.0) for header in images)
     stored = f"images are stored as {', '.join(found)}"
     return f"{stored}, {scaled:,} of them with scl_slope or scl_inter" if scaled else stored

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import Problem
-from niicache.format.facts import COLUMNS, CaseFacts
+from niicache.format.facts import A_FILE, COLUMNS, CaseFacts
 from niicache.format.manifest import FileEntry, Recipe, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _FACTS = tuple(column.name for column in COLUMNS)
@@ -60,9 +60,9 @@ class UnitResult:
     crcs: Mapping[str, tuple[int, ...]]
 
 
-def case_key(recipe: Recipe, image_hash: str, label_hash: str) -> str:
+def case_key(recipe: Recipe, image_hashes: Sequence[str], label_hash: str) -> str:
     """Return the key of a case: a digest of the recipe and of the bytes of its sources."""
-    return hashlib.sha256(canonical([recipe.digest, image_hash, label_hash])).hexdigest()
+    return hashlib.sha256(canonical([recipe.digest, *image_hashes, label_hash])).hexdigest()
 
 
 def unit_key(recipe: Recipe, records: tuple[CaseRecord | None, ...]) -> str:
@@ -122,7 +122,7 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
         return None
     counts = value["counts"]
     return CaseRecord(
-        facts=CaseFacts(**{name: tuples(fact) for name, fact in value["facts"].items()}),
+        facts=CaseFacts(**{name: as_fact(name, fact) for name, fact in value["facts"].items()}),
         counts=None if counts is None else {float(number): count for number, count in counts},
         label_nonfinite=value["label_nonfinite"],
         many_values=value["many_values"],
@@ -133,3 +133,15 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
 def tuples(value: Any) -> Any:
     """Return nested lists, which JSON and numpy give, as the tuples that facts are made of."""
     return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+
+def as_fact(name: str, value: Any) -> Any:
+    """Return the entry of a column as facts hold it: where the axis ``file`` is left out, with it.
+
+    Args:
+        name: Of the column.
+        value: Of one slot, lists as JSON and numpy give them.
+    """
+    if name in A_FILE and not isinstance(value, list | tuple):
+        return (value,)
+    return tuples(value)

@@ -26,7 +26,7 @@ _CODEC: Final = ("cname", "clevel", "shuffle")
 
 def recipe_problems(recipe: Any) -> list[str]:
     """Return what is wrong with a recipe as JSON gives it."""
-    problems = member_problems("recipe", recipe, _RECIPE, maybe=("patch", "spots"))
+    problems = member_problems("recipe", recipe, _RECIPE, maybe=("patch", "spots", "image_files"))
     if problems:
         return problems
     dims, kind = recipe["spatial_dims"], recipe["label_kind"]
@@ -109,6 +109,9 @@ def _holds(dtype: np.dtype[Any], fill: object) -> bool:
 def _pair_problems(recipe: Mapping[str, Any]) -> list[str]:
     image, label, kind = recipe["image"], recipe["label"], recipe["label_kind"]
     problems = []
+    files = recipe.get("image_files")
+    if "image_files" in recipe and not is_whole(files, 2, image["shape"][-1]):
+        problems.append(f"recipe.image_files is {shown(files)}, not 2 to the number of channels")
     if label is not None and label["shard_cases"] != image["shard_cases"]:
         problems.append("recipe.label.shard_cases is not that of the images")
     if kind == "mask" and label["shape"][:-1] != image["shape"][:-1]:

@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -92,6 +92,7 @@ class Recipe:
     Attributes:
         patch: Spatial shape of the patches that will be read, where that was announced.
         spots: Which coordinates of the foreground are kept, if any are.
+        image_files: Files that the channels of one image come from.
     """
 
     spatial_dims: int
@@ -101,6 +102,7 @@ class Recipe:
     label: ArrayLayout | None
     patch: Shape | None = None
     spots: SpotRule | None = None
+    image_files: int = 1
 
     @property
     def digest(self) -> str:
@@ -112,11 +114,12 @@ class Recipe:
         return _without_later(asdict(self))
 
 
-_LATER = frozenset({"patch", "spots"})
+_LATER: Final = {"patch": None, "spots": None, "image_files": 1}
+"""Members that came later, and what they are where they say nothing."""
 
 
 def _without_later(value: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in value.items() if v is not None or k not in _LATER}
+    return {k: v for k, v in value.items() if k not in _LATER or v != _LATER[k]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +188,7 @@ class Manifest:
         files: Path below the root to size and sha256, of every file but the root zarr.json.
         skipped: What is missing and why.
         split: How cases are split, if they are.
+        channels: Names of the channels of images, where they are known.
     """
 
     format_version: int
@@ -195,13 +199,18 @@ class Manifest:
     files: Mapping[str, FileEntry]
     skipped: tuple[SkippedCase, ...] = field(default=())
     split: SplitRule | None = None
+    channels: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as a JSON object; ``split`` only where it is given."""
+        """Return it as a JSON object; members that came later only where they are given."""
         value = asdict(self)
         classes = [_without_later(entry) for entry in value["classes"]]
         value |= {"recipe": self.recipe.to_json(), "classes": classes}
-        return {k: v for k, v in value.items() if v is not None or k != "split"}
+        return {k: v for k, v in value.items() if v or k not in MAYBE}
+
+
+MAYBE: Final = ("split", "channels")
+"""Members of the manifest that are there only where they say something."""
 
 
 @lru_cache(maxsize=4)

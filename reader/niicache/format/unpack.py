@@ -37,6 +37,7 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
             label=None if recipe["label"] is None else _layout(recipe["label"]),
             patch=None if recipe.get("patch") is None else tuple(map(int, recipe["patch"])),
             spots=None if recipe.get("spots") is None else SpotRule(**recipe["spots"]),
+            image_files=int(recipe.get("image_files", 1)),
         ),
         classes=tuple(ClassEntry(**entry) for entry in value["classes"]),
         label_values=tuple(value["label_values"]),
@@ -44,6 +45,7 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
         files={path: FileEntry(**entry) for path, entry in dict(value["files"]).items()},
         skipped=tuple(SkippedCase(**entry) for entry in value["skipped"]),
         split=None if value.get("split") is None else _split(value["split"]),
+        channels=tuple(map(str, value.get("channels", ()))),
     )
 
 
