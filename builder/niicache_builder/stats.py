@@ -75,6 +75,7 @@ class Stats:
         path: As the user typed it.
         dtype: Of the images.
         shape: Of a padded image, ``(*spatial, channel)``, voxels.
+        channels: Names of the channels, none where the source did not tell them.
         label_kind: ``mask``, ``vector`` or ``folder``.
         classes: Every class.
         skipped: Cases that the cache does not hold.
@@ -83,6 +84,7 @@ class Stats:
     path: str
     dtype: str
     shape: Shape
+    channels: tuple[str, ...]
     label_kind: str
     classes: tuple[ClassStats, ...]
     skipped: int
@@ -110,6 +112,7 @@ def stats(path: str | Path) -> Stats:
         path=str(path),
         dtype=recipe.image.dtype,
         shape=recipe.image.shape,
+        channels=cache.channels,
         label_kind=recipe.label_kind,
         classes=tuple(_class_stats(cache, view, total) for view in cache),
         skipped=len(cache.manifest.skipped),

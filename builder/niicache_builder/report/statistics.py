@@ -37,6 +37,8 @@ def stats_text(found: Stats) -> str:
     with console.capture() as drawn:
         console.print(table)
     lines = [f"{found.path}: images {found.shape} {found.dtype}, labels {found.label_kind}"]
+    if found.channels:
+        lines.append(f"channels: {', '.join(map(inert, found.channels))}")
     lines += drawn.get().splitlines()
     if found.skipped:
         lines.append(f"{counted(found.skipped, 'case')} skipped; see skipped.csv")

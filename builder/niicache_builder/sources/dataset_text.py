@@ -23,6 +23,7 @@ OURS: Final = ("training", "dataset", "channel_names", "modality", "file_ending"
 """Members of which one at least tells that it is of this kind."""
 
 MOST_CHANNELS: Final = 10_000
+LONGEST_NAME: Final = 200
 MOST_FAULTS: Final = 100
 """So many are told one by one; a broken file may hold millions."""
 
@@ -104,9 +105,16 @@ def _channels(document: dict[str, Any], faults: list[tuple[str, str]]) -> tuple[
     names = document.get(member, {})
     if isinstance(names, list):
         names = {str(number): name for number, name in enumerate(names)}
-    sound = isinstance(names, dict) and all(isinstance(name, str) for name in names.values())
+    sound = isinstance(names, dict) and all(
+        isinstance(name, str) and len(name) <= LONGEST_NAME for name in names.values()
+    )
     if not sound or len(names) > MOST_CHANNELS:
-        faults.append((f"{member} {shown(names)}", "the name of each channel by its number"))
+        faults.append(
+            (
+                f"{member} {shown(names)}",
+                f"the name of each channel by its number, at most {LONGEST_NAME} letters",
+            )
+        )
         return ()
     found = [names.get(str(number)) for number in range(len(names))]
     if None in found:
