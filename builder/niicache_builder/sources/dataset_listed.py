@@ -31,7 +31,8 @@ def read(entries: Sequence[Entry], channels: Sequence[str], source: Path) -> Fou
     """
     cases: list[CaseFiles] = []
     problems: list[Problem] = []
-    shorts = Counter(map(_short, entries))
+    apart = {(entry.name, entry.images[0]): entry for entry in entries}
+    shorts = Counter(map(_short, apart.values()))
     first: dict[str, Entry] = {}
     for entry in entries:
         name = _short(entry)
