@@ -120,10 +120,17 @@ def assemble(
         skipped=tuple(skipped),
         split=plan.split,
         columns=plan.columns,
+        channels=_channels(plan),
     )
     waiting = {path: file for path, file in staged.items() if file.exists()}
     contents = Contents(manifest=manifest, document=document, small=small, staged=waiting)
     return contents, warnings
+
+
+def _channels(plan: Plan) -> tuple[str, ...]:
+    """Return the names of the channels, where the source gives one for each."""
+    names = plan.scan.layout.channels
+    return names if len(names) == plan.recipe.image.shape[-1] else ()
 
 
 def _warnings(classes: Iterable[_Class], plan: Plan) -> tuple[Problem, ...]:

@@ -1,4 +1,4 @@
-"""One case, from its files to arrays and facts. Reads two files; everything after is pure."""
+"""One case, from its files to arrays and facts. Reads them; everything after is pure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from niicache_builder.prepare import (
     PrepareError,
     check_fit,
     converted,
+    joined,
     real_voxels,
     spatial_of,
     with_channels,
@@ -26,7 +27,7 @@ from niicache_builder.spots import find_spots
 from niicache_builder.statistics import channel_statistics, label_counts, nonfinite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -78,27 +79,27 @@ def prepare_case(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
         return _prepared(case, recipe, root)
     except MemoryError:
         # As numbers of another type voxels may take eight times what they take in the file.
-        expected = f"room for {case.image.voxels_nbytes:,} bytes of voxels, several times over"
+        expected = f"room for {case.voxels_nbytes:,} bytes of voxels, several times over"
         error = too_large("not enough memory", expected)
     path = str(root / case.files.image)
     raise CaseError(error.problem(path, case.files.class_name, case.files.name))
 
 
 def _prepared(case: CaseScan, recipe: Recipe, root: Path) -> PreparedCase:
-    source, image = _read(case, case.files.image, case.image, recipe.image.dtype, root)
-    image = with_channels(image, recipe.spatial_dims)
+    digests, image = _read_images(case, recipe, root)
     grid = _grid(case, image, recipe, root)
     image = regridded(image, grid, recipe.interpolation)
     label, label_source, cut = None, None, 0
     if recipe.label is not None and case.label is not None and case.files.label is not None:
-        label_source, label = _read(case, case.files.label, case.label, recipe.label.dtype, root)
+        path, dtype = case.files.label, recipe.label.dtype
+        label_source, label = _read(case, path, case.label, dtype, root, label=True)
         if recipe.label_kind == "mask":
             whole = with_channels(label, recipe.spatial_dims)
             label = regridded(whole, grid)
             cut = count_cut(whole, grid)
         else:
             label = label.reshape(-1, order="F")
-    facts = _facts(case, recipe, grid, image, source, label_source)
+    facts = _facts(case, recipe, grid, image, digests, label_source)
     record = replace(_record(facts, label, recipe), label_cut=cut)
     return PreparedCase(image=image, label=label, record=record)
 
@@ -132,8 +133,26 @@ def _record(facts: CaseFacts, label: np.ndarray | None, recipe: Recipe) -> CaseR
     )
 
 
+def _read_images(case: CaseScan, recipe: Recipe, root: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the digests of the images, and their channels one after the other."""
+    dtype, dims = recipe.image.dtype, recipe.spatial_dims
+    if len(case.images) == 1:
+        source, image = _read(case, case.files.image, case.image, dtype, root)
+        return (source.sha256,), with_channels(image, dims)
+    digests: list[str] = []
+
+    def read() -> Iterator[np.ndarray]:
+        for path, header in zip(case.files.images, case.images, strict=True):
+            source, voxels = _read(case, path, header, dtype, root)
+            digests.append(source.sha256)
+            yield with_channels(voxels, dims)
+
+    image = joined(read(), recipe.image.shape[-1])
+    return tuple(digests), image
+
+
 def _read(
-    case: CaseScan, path: str, header: Header, dtype: str, root: Path
+    case: CaseScan, path: str, header: Header, dtype: str, root: Path, *, label: bool = False
 ) -> tuple[Voxels, np.ndarray]:
     full = root / path
     error: NiftiError | PrepareError
@@ -141,7 +160,7 @@ def _read(
         voxels = read_voxels(full)
         _check_unchanged(voxels.header, header)
         real = real_voxels(voxels.data, header)
-        return voxels, converted(real, dtype, label=path != case.files.image)
+        return voxels, converted(real, dtype, label=label)
     except (NiftiError, PrepareError) as known:
         error = known
     raise CaseError(error.problem(str(full), case.files.class_name, case.files.name))
@@ -157,7 +176,7 @@ def _facts(
     recipe: Recipe,
     grid: Grid,
     image: np.ndarray,
-    source: Voxels,
+    digests: tuple[str, ...],
     label: Voxels | None,
 ) -> CaseFacts:
     known = [channel_statistics(image[..., c]) for c in range(image.shape[-1])]
@@ -166,12 +185,12 @@ def _facts(
     label_hash = "" if label is None else label.sha256
     return CaseFacts(
         name=case.files.name,
-        key=case_key(recipe, source.sha256, label_hash),
+        key=case_key(recipe, digests, label_hash),
         group=case.files.group,
-        image=case.files.image,
-        image_size=case.image.size,
-        image_mtime_ns=case.image.mtime_ns,
-        image_hash=source.sha256,
+        image=case.files.images,
+        image_size=tuple(header.size for header in case.images),
+        image_mtime_ns=tuple(header.mtime_ns for header in case.images),
+        image_hash=digests,
         label=(case.files.label or "") if label else "",
         label_size=label.header.size if label else 0,
         label_mtime_ns=label.header.mtime_ns if label else 0,
@@ -181,8 +200,8 @@ def _facts(
         box_stop=box.stop,
         affine=case.image.affine,
         spacing=grid.spacing,
-        slope=case.image.slope,
-        inter=case.image.inter,
+        slope=tuple(header.slope for header in case.images),
+        inter=tuple(header.inter for header in case.images),
         nonfinite=tuple(c.nonfinite for c in channels),
         minimum=tuple(c.minimum for c in channels),
         maximum=tuple(c.maximum for c in channels),

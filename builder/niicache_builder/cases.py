@@ -18,16 +18,22 @@ class CaseFiles:
     Attributes:
         class_name: The class that the case belongs to.
         name: Unique within its class.
-        image: Path of the image, relative to the source's root, with "/".
+        images: Paths of the files that its channels come from, in their order, mostly one;
+            relative to the source's root, with "/".
         label: Path of the label likewise, or None where the folder is the label.
         group: What must stay together in a split (a patient, say), or "".
     """
 
     class_name: str
     name: str
-    image: str
+    images: tuple[str, ...]
     label: str | None = None
     group: str = ""
+
+    @property
+    def image(self) -> str:
+        """The first of its images: what stands for the case in messages and in groups."""
+        return self.images[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,8 @@ class Layout:
         cases: Every complete case, sorted by class and name.
         problems: Everything that is wrong with the layout.
         notes: What is not wrong but worth a line (symlinks followed, files ignored).
-        table: Name of the CSV file in the root that lists the cases, or "".
+        table: Name of the file in the root that lists the cases, or "".
+        channels: Names of the channels, where the source tells them.
     """
 
     name: str
@@ -53,3 +60,4 @@ class Layout:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     table: str = ""
+    channels: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ def duplicates(
     Returns:
         Codes ``image-twice``, ``image-in-two-classes`` and ``image-in-two-splits``.
     """
-    first: dict[str, tuple[str, CaseFacts]] = {}
+    first: dict[tuple[str, ...], tuple[str, CaseFacts]] = {}
     found: list[Problem] = []
     everyone = ((name, one) for name in facts for one in facts[name])
     for name, one in sorted(everyone, key=lambda pair: (pair[0], pair[1].name)):
@@ -48,9 +48,9 @@ def duplicates(
                     for where, case in ((other, before), (name, one))
                 )
             )
-            got = f"the bytes of {root / before.image} (class {other}, case {before.name})"
+            got = f"the bytes of {root / before.image[0]} (class {other}, case {before.name})"
             odd = _odd(got, same_class=other == name, splits=splits)
-            found += [each.warning(str(root / one.image), name, one.name) for each in odd]
+            found += [each.warning(str(root / one.image[0]), name, one.name) for each in odd]
     return tuple(sorted(found))
 
 

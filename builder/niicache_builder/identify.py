@@ -36,7 +36,7 @@ def cases_in_slots(
         listed: The cases of the class in the source, needed where a column is damaged.
     """
     marks = next((columns[name] for name in _TELLS_VACANT if name in columns), [True] * slots)
-    held = [slot for slot in range(slots) if marks[slot]]
+    held = [slot for slot in range(slots) if _is_held(marks[slot])]
     found: dict[int, CaseFiles]
     if is_told(columns):
         found = {slot: _told(class_name, columns, slot) for slot in held}
@@ -51,11 +51,16 @@ def cases_in_slots(
     return tuple(found.get(slot) for slot in range(slots))
 
 
+def _is_held(mark: Any) -> bool:
+    """Tell whether the entry of a column is one of a case; it may be one a file of the image."""
+    return any(mark) if isinstance(mark, tuple) else bool(mark)
+
+
 def _told(class_name: str, columns: Mapping[str, list[Any]], slot: int) -> CaseFiles:
     return CaseFiles(
         class_name=class_name,
         name=columns["name"][slot],
-        image=columns["image"][slot],
+        images=columns["image"][slot],
         label=columns["label"][slot] or None,
         group=columns["group"][slot],
     )
@@ -72,9 +77,15 @@ def _like(
     alike = [
         case
         for case in listed
-        if all((getattr(case, name) or "") == value for name, value in known.items())
+        if all(_identity(case)[name] == value for name, value in known.items())
     ]
     if len(alike) == 1:
         return alike[0]
-    name = known.get("name") or known["image"]
-    return CaseFiles(class_name=class_name, name=name, image=known.get("image") or name)
+    name = known.get("name") or known["image"][0]
+    return CaseFiles(class_name=class_name, name=name, images=known.get("image") or (name,))
+
+
+def _identity(case: CaseFiles) -> dict[str, Any]:
+    """Return what the columns in IDENTITY say of a case."""
+    values = (case.name, case.images, case.label or "", case.group)
+    return dict(zip(IDENTITY, values, strict=True))

@@ -45,7 +45,7 @@ def _largest(plan: Plan) -> str:
 
     def size(case: CaseScan) -> tuple[int, int]:
         prepared = math.prod(prepared_shape(case.image, dims, recipe))
-        return (prepared if recipe.spacing else 0), case.image.voxels_nbytes
+        return (prepared if recipe.spacing else 0), case.voxels_nbytes
 
     case = max(plan.scan.cases, key=size)
     return f", such as {plan.scan.layout.root / case.files.image}"

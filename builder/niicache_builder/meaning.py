@@ -44,7 +44,7 @@ def voxel_warnings(
         for record in members:
             facts = record.facts
             found += [
-                odd.warning(str(root / facts.image), name, facts.name) for odd in _image(facts)
+                odd.warning(str(root / facts.image[0]), name, facts.name) for odd in _image(facts)
             ]
             if label_kind != "folder":
                 path = str(root / facts.label)

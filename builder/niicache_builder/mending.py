@@ -10,7 +10,7 @@ from niicache.format.names import shard_path
 from niicache_builder.cases import Layout
 from niicache_builder.plan import Plan, skipped_case
 from niicache_builder.recipe import Decisions
-from niicache_builder.record import CaseRecord, UnitResult, tuples
+from niicache_builder.record import CaseRecord, UnitResult
 from niicache_builder.room import disk_bytes, worker_bytes
 from niicache_builder.scan import Scan
 from niicache_builder.unit import Unit, make_unit
@@ -66,7 +66,14 @@ def make_mending_plan(manifest: Manifest, todo: Collection[Place], sources: Sour
     cases = tuple(sources.cases.values())
     classes = tuple(entry.name for entry in manifest.classes)
     files = tuple(case.files for case in cases)
-    layout = Layout(name="", reason=AS_IT_WAS, root=sources.root, classes=classes, cases=files)
+    layout = Layout(
+        name="",
+        reason=AS_IT_WAS,
+        root=sources.root,
+        classes=classes,
+        cases=files,
+        channels=manifest.channels,
+    )
     return Plan(
         scan=Scan(layout=layout, cases=cases, problems=lost, warnings=()),
         recipe=recipe,
@@ -159,7 +166,7 @@ def _with_known(
         if record is None:
             records.append(None)
             continue
-        known = {name: tuples(values[slot]) for name, values in one.columns.items()}
+        known = {name: values[slot] for name, values in one.columns.items()}
         known.pop("label_count", None)  # follows from the counts
         counts = record.counts if manifest.label_values else None
         records.append(replace(record, facts=replace(record.facts, **known), counts=counts))

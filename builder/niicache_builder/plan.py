@@ -160,7 +160,7 @@ def _columns(recipe: Recipe, previous: Previous | None) -> tuple[str, ...]:
 def _spatial_dims(scan: Scan, options: BuildOptions) -> tuple[int, str]:
     if options.spatial_dims is not None:
         return options.spatial_dims, "as --spatial-dims says"
-    dims, reason = guess_spatial_dims(case.image.shape for case in scan.cases)
+    dims, reason = guess_spatial_dims(h.shape for case in scan.cases for h in case.images)
     if options.shape is not None and len(options.shape) != dims and scan.cases:
         raise OptionError(
             f"shape: got {len(options.shape)} numbers, expected {dims}, because images have "

@@ -11,6 +11,8 @@ from niicache.format.geometry import Box, Shape, centred, pad_widths
 from niicache_builder.axes import split_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from niicache.format.manifest import ArrayLayout
     from niicache.format.names import PadMode
     from niicache_builder.nifti import Header
@@ -135,6 +137,28 @@ def check_fit(inner: Shape, outer: Shape) -> None:
             f"at most --shape {','.join(map(str, outer))}",
             "give a larger --shape",
         )
+
+
+def joined(images: Iterable[np.ndarray], channels: int) -> np.ndarray:
+    """Return the channels of several images one after the other.
+
+    Args:
+        images: ``(*spatial, channel)`` on one grid, all of one dtype, taken one at a time.
+        channels: How many they have together.
+
+    Returns:
+        In memory as in a NIfTI file, so that each image fills a stretch of it.
+    """
+    found: np.ndarray | None = None
+    at = 0
+    for image in images:
+        if found is None:
+            found = np.empty((*spatial_of(image.shape), channels), image.dtype, order="F")
+        found[..., at : at + image.shape[-1]] = image
+        at += image.shape[-1]
+    if found is None or at != channels:
+        raise ValueError(f"{at} channels, not {channels}; scanning finds this first")
+    return found
 
 
 def place(voxels: np.ndarray, out: np.ndarray, mode: PadMode) -> Box:

@@ -13,7 +13,7 @@ from niicache.format.names import CACHEDIR_SIGNATURE, CACHEDIR_TAG, LOCK, ROOT, 
 from niicache_builder.lock import begun
 from niicache_builder.nifti import NiftiError, hash_files
 from niicache_builder.plan import Previous
-from niicache_builder.record import tuples
+from niicache_builder.record import as_fact
 from niicache_builder.resume import is_file_of
 from niicache_builder.work import layouts_of
 
@@ -128,7 +128,9 @@ def _slots(view: ClassView, cache: Cache) -> tuple[CaseFacts | None, ...]:
     columns = {name: view.column(name).tolist() for name in cache.columns}
     slots: list[CaseFacts | None] = [None] * cache.manifest.classes[view.number].slots
     for i, row in enumerate(view.rows.tolist()):
-        slots[row] = CaseFacts(**{name: tuples(values[i]) for name, values in columns.items()})
+        slots[row] = CaseFacts(
+            **{name: as_fact(name, values[i]) for name, values in columns.items()}
+        )
     return tuple(slots)
 
 
@@ -179,9 +181,12 @@ def _shard_present(cache: Cache, class_name: str, index: int) -> bool:
 
 
 def _same(case: CaseScan, facts: CaseFacts, root: Path) -> bool:
-    moved = (case.files.image, case.files.label or "") != (facts.image, facts.label)
-    pairs = [(case.files.image, case.image, facts.image_size, facts.image_mtime_ns)]
-    hashes = [facts.image_hash]
+    if len(case.images) != len(facts.image):
+        return False
+    moved = (case.files.images, case.files.label or "") != (facts.image, facts.label)
+    held = (facts.image_size, facts.image_mtime_ns)
+    pairs = list(zip(case.files.images, case.images, *held, strict=True))
+    hashes = [*facts.image_hash]
     if facts.label:
         if case.label is None or case.files.label is None:
             return False
@@ -205,8 +210,8 @@ def refreshed(facts: CaseFacts, case: CaseScan) -> CaseFacts:
     return replace(
         facts,
         group=case.files.group,
-        image=case.files.image,
-        image_mtime_ns=case.image.mtime_ns,
+        image=case.files.images,
+        image_mtime_ns=tuple(header.mtime_ns for header in case.images),
         label=(case.files.label or "") if label else "",
         label_mtime_ns=label.mtime_ns if label else 0,
         # Caches of before have no codes; the headers are read by every scan.

@@ -76,6 +76,7 @@ def make_recipe(
         spacing=options.spacing,
         interpolation=None if options.spacing is None else options.interpolation,
         crop=options.crop,
+        image_files=len(cases[0].images),
     )
     on_grid = [image] if label is None or kind[0] != "mask" else [image, label]
     return recipe, Decisions(
@@ -93,10 +94,11 @@ def _layouts(
     cases: Sequence[CaseScan], options: BuildOptions, dims: int, kind: LabelKind
 ) -> tuple[ArrayLayout, ArrayLayout | None]:
     """Return the layouts of images and labels."""
-    images = [case.image for case in cases]
-    shapes = (prepared_shape(image, dims, options) for image in images)
+    headers = [case.image for case in cases]
+    shapes = (prepared_shape(header, dims, options) for header in headers)
     spatial = padded_shape(shapes) if options.shape is None else options.shape
-    channels = (split_axes(images[0].shape, dims) or ((), 0))[1]
+    channels = sum((split_axes(h.shape, dims) or ((), 0))[1] for h in cases[0].images)
+    images = [header for case in cases for header in case.images]
     dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
     if options.chunk is not None and len(options.chunk) not in {1, dims + 1}:
         raise OptionError(
@@ -146,7 +148,8 @@ def _chunk_reason(
 
 
 def _dtype_reason(cases: Sequence[CaseScan]) -> str:
-    found = sorted({case.image.dtype for case in cases})
-    scaled = sum((case.image.slope, case.image.inter) != (1.0, 0.0) for case in cases)
+    images = [header for case in cases for header in case.images]
+    found = sorted({header.dtype for header in images})
+    scaled = sum((header.slope, header.inter) != (1.0, 0.0) for header in images)
     stored = f"images are stored as {', '.join(found)}"
     return f"{stored}, {scaled:,} of them with scl_slope or scl_inter" if scaled else stored

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import Problem
-from niicache.format.facts import COLUMNS, LATER, CaseFacts
+from niicache.format.facts import A_FILE, COLUMNS, LATER, CaseFacts
 from niicache.format.manifest import FileEntry, Recipe, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _FACTS = (*(column.name for column in COLUMNS), *LATER)
@@ -62,9 +62,9 @@ class UnitResult:
     crcs: Mapping[str, tuple[int, ...]]
 
 
-def case_key(recipe: Recipe, image_hash: str, label_hash: str) -> str:
+def case_key(recipe: Recipe, image_hashes: Sequence[str], label_hash: str) -> str:
     """Return the key of a case: a digest of the recipe and of the bytes of its sources."""
-    return hashlib.sha256(canonical([recipe.digest, image_hash, label_hash])).hexdigest()
+    return hashlib.sha256(canonical([recipe.digest, *image_hashes, label_hash])).hexdigest()
 
 
 def unit_key(recipe: Recipe, records: tuple[CaseRecord | None, ...]) -> str:
@@ -124,11 +124,9 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
     if value is None:
         return None
     counts = value["counts"]
-    if value["facts"].keys() != set(_FACTS):
-        raise ValueError("the facts of another version")
     return CaseRecord(
         # By name, so that what an older version left is no record: it lacks some.
-        facts=CaseFacts(**{name: tuples(value["facts"][name]) for name in _FACTS}),
+        facts=CaseFacts(**{name: as_fact(name, value["facts"][name]) for name in _FACTS}),
         counts=None if counts is None else {float(number): count for number, count in counts},
         label_nonfinite=value["label_nonfinite"],
         many_values=value["many_values"],
@@ -140,3 +138,15 @@ def _record(value: Mapping[str, Any] | None) -> CaseRecord | None:
 def tuples(value: Any) -> Any:
     """Return nested lists, which JSON and numpy give, as the tuples that facts are made of."""
     return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+
+def as_fact(name: str, value: Any) -> Any:
+    """Return the entry of a column as facts hold it: where the axis ``file`` is left out, with it.
+
+    Args:
+        name: Of the column.
+        value: Of one slot, lists as JSON and numpy give them.
+    """
+    if name in A_FILE and not isinstance(value, list | tuple):
+        return (value,)
+    return tuples(value)

@@ -71,7 +71,8 @@ def reread(
     lost: dict[Place, Problem] = {}
     progress.begin("sources", len(wanted), "cases")
     for place, case in wanted.items():
-        found = _read(case, _held(left[place[0]], place[1], case), root)
+        held = _held(left[place[0]], place[1], case, cache.manifest.recipe.image_files)
+        found = _read(case, held, root)
         if isinstance(found, Problem):
             lost[place] = found
         else:
@@ -102,15 +103,15 @@ def _files(
     return files
 
 
-def _held(one: ClassSalvage, slot: int, case: CaseFiles) -> Held:
-    image, label = (one.columns.get(name) for name in ("image_hash", "label_hash"))
+def _held(one: ClassSalvage, slot: int, case: CaseFiles, files: int) -> Held:
+    images, label = (one.columns.get(name) for name in ("image_hash", "label_hash"))
     unknown = "" if case.label is None else None
     return Held(
         class_name=one.name,
         name=case.name,
-        image=None if image is None else image[slot],
+        images=(None,) * files if images is None else images[slot],
         label=unknown if label is None else label[slot],
-        paths=(case.image, case.label or ""),
+        paths=(*case.images, case.label or ""),
     )
 
 
@@ -119,11 +120,11 @@ def _read(case: CaseFiles, held: Held, root: Path) -> CaseScan | Problem:
     if problems:
         return problems[0]
     try:
-        image = read_header(root / case.image)
+        images = tuple(read_header(root / path) for path in case.images)
         label = None if case.label is None else read_header(root / case.label)
     except NiftiError as error:
         return error.problem(str(root / case.image), case.class_name, case.name)
-    return CaseScan(files=case, image=image, label=label)
+    return CaseScan(files=case, images=images, label=label)
 
 
 def _untold(cache: Cache, name: str, there: int) -> Problem:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache.format.names import IMAGE, LABEL
 from niicache_builder.preparation import header_grid
 from niicache_builder.prepare import WIDEST
 
@@ -52,7 +51,7 @@ def decoded_bytes(slots: Iterable[int], recipe: Recipe) -> int:
 
 def worker_bytes(cases: Sequence[CaseScan], recipe: Recipe) -> int:
     """Return the memory of one worker at most, roughly."""
-    largest = max(case.image.voxels_nbytes + case.image.size for case in cases)
+    largest = max(case.voxels_nbytes + sum(h.size for h in case.images) for case in cases)
     needed = 3 * largest + 2 * padded_bytes(recipe)
     if recipe.spacing is not None:  # one channel at a time, before and after, as float64
         voxels = max(math.prod(case.image.shape) for case in cases)
@@ -81,12 +80,12 @@ def _growth(case: CaseScan, recipe: Recipe) -> float:
 
 def _source_bytes(case: CaseScan, recipe: Recipe) -> int:
     """Return the bytes of a case's files, more where their voxels are stored wider."""
-    pairs: dict[str, tuple[Header | None, ArrayLayout | None]] = {
-        IMAGE: (case.image, recipe.image),
-        LABEL: (case.label, recipe.label),
-    }
+    pairs: list[tuple[Header | None, ArrayLayout | None]] = [
+        *((header, recipe.image) for header in case.images),
+        (case.label, recipe.label),
+    ]
     return sum(
         int(header.size * max(1, np.dtype(layout.dtype).itemsize / np.dtype(header.dtype).itemsize))
-        for header, layout in pairs.values()
+        for header, layout in pairs
         if header is not None and layout is not None
     )

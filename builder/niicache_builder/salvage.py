@@ -23,7 +23,7 @@ from niicache.format.shard import ABSENT, index_nbytes, unpack_index
 from niicache.small_arrays import spot_starts
 from niicache_builder.assemble import README_TEXT
 from niicache_builder.commit import entry_of
-from niicache_builder.record import tuples
+from niicache_builder.record import as_fact
 from niicache_builder.report.skipped import skipped_csv
 from niicache_builder.shard_damage import shard_names
 from niicache_builder.spots import spot_dtype, spots_of
@@ -50,7 +50,7 @@ class ClassSalvage:
     Attributes:
         name: The class.
         slots: Its slots.
-        columns: Column to the values of its slots, of those that are sound.
+        columns: Column to the facts of its slots, of those that are sound.
         crcs: Array to the crc32c of its chunks, where that table is sound.
         spots: Label value to where its voxels lie, of each slot; empty where none are kept, None
             where they are damaged.
@@ -73,7 +73,7 @@ class ClassSalvage:
         """Return what is known of the case in a slot, None where it is vacant."""
         if not self.columns["name"][slot]:
             return None
-        return CaseFacts(**{name: tuples(self.columns[name][slot]) for name in self.names})
+        return CaseFacts(**{name: self.columns[name][slot] for name in self.names})
 
 
 def salvage(cache: Cache, damaged: Collection[str]) -> dict[str, ClassSalvage]:
@@ -99,7 +99,10 @@ def salvage(cache: Cache, damaged: Collection[str]) -> dict[str, ClassSalvage]:
             name=entry.name,
             slots=entry.slots,
             names=cache.columns,
-            columns=sound(f"{entry.name}/{CASES}", cache.columns),
+            columns={
+                name: [as_fact(name, value) for value in values]
+                for name, values in sound(f"{entry.name}/{CASES}", cache.columns).items()
+            },
             crcs=sound(f"{entry.name}/{CHUNKS}", arrays),
             spots=_spots(cache, made, small, entry, damaged),
         )

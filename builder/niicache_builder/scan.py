@@ -28,13 +28,23 @@ class CaseScan:
 
     Attributes:
         files: Where it is.
-        image: Header of the image.
+        images: Headers of its images, in the order of the files.
         label: Header of the label, None where there is no file.
     """
 
     files: CaseFiles
-    image: Header
+    images: tuple[Header, ...]
     label: Header | None
+
+    @property
+    def image(self) -> Header:
+        """The first of its images, whose grid is that of all."""
+        return self.images[0]
+
+    @property
+    def voxels_nbytes(self) -> int:
+        """Bytes of the voxels of all images, as they are stored."""
+        return sum(header.voxels_nbytes for header in self.images)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -44,7 +54,7 @@ class CaseScan:
     @property
     def stamp(self) -> tuple[int, int]:
         """Bytes of all files of the case, and the sum of their modification times in ns."""
-        headers = [h for h in (self.image, self.label) if h is not None]
+        headers = [*self.images, *([] if self.label is None else [self.label])]
         return sum(h.size for h in headers), sum(h.mtime_ns for h in headers)
 
 
@@ -84,16 +94,17 @@ def scan(layout: Layout, advance: Callable[[int], None] = lambda _: None) -> Sca
     memory = memory_bytes()
     for files in layout.cases:
         headers: dict[str, Header] = {}
-        for path in filter(None, (files.image, files.label)):
+        for path in filter(None, (*files.images, files.label)):
             where = (str(layout.root / path), files.class_name, files.name)
             try:
                 headers[path] = _header(layout.root / path, memory)
                 warnings += [odd.warning(*where) for odd in headers[path].warnings]
             except NiftiError as error:
                 problems.append(error.problem(*where))
-        if files.image in headers and (files.label is None or files.label in headers):
+        if headers.keys() >= {*files.images, *filter(None, (files.label,))}:
+            images = tuple(headers[path] for path in files.images)
             label = None if files.label is None else headers[files.label]
-            cases.append(CaseScan(files=files, image=headers[files.image], label=label))
+            cases.append(CaseScan(files=files, images=images, label=label))
         advance(1)
     return Scan(
         layout=layout, cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from niicache.errors import CacheError, Problem, SourceError
 from niicache_builder.nifti import NiftiError, hash_files
 from niicache_builder.options import default_workers
+from niicache_builder.record import as_fact
 from niicache_builder.sources import NO_LAYOUT, find_cases
+from niicache_builder.sources.found import many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from niicache.cache import Cache
@@ -31,16 +33,16 @@ class Held:
     Attributes:
         class_name: The class.
         name: The case.
-        image: sha256 of its image, None where it is not known.
+        images: sha256 of each of its images, None where it is not known.
         label: sha256 of its label, None where it is not known, "" where it has none.
-        paths: Where both were.
+        paths: Where they were, images first.
     """
 
     class_name: str
     name: str
-    image: str | None
+    images: tuple[str | None, ...]
     label: str | None
-    paths: tuple[str, str]
+    paths: tuple[str, ...]
 
 
 def stale_cases(cache: Cache, source: Path, progress: Progress) -> tuple[Problem, ...]:
@@ -81,13 +83,14 @@ def _held(cache: Cache) -> tuple[list[Held], set[str]]:
     for view in cache:
         try:
             names = ("name", "image_hash", "label_hash", "image", "label")
-            rows = zip(*(view.column(name).tolist() for name in names), strict=True)
+            columns = {name: view.column(name).tolist() for name in names}
         except CacheError:
             unknown.add(view.name)
             continue
+        rows = zip(*([as_fact(name, one) for one in columns[name]] for name in names), strict=True)
         held += [
-            Held(class_name=view.name, name=name, image=image, label=label, paths=tuple(paths))
-            for name, image, label, *paths in rows
+            Held(class_name=view.name, name=name, images=images, label=label, paths=(*paths, at))
+            for name, images, label, paths, at in rows
         ]
     return held, unknown
 
@@ -100,10 +103,15 @@ def compared(held: Held, files: CaseFiles | None, root: Path) -> list[Problem]:
         files: Where its sources are now, None where nobody lists them.
         root: What their paths are relative to.
     """
-    image, label = (None, None) if files is None else (files.image, files.label)
-    pairs = [(image, held.image, held.paths[0])]
+    count = len(held.images)
+    images: Sequence[str | None] = [None] * count if files is None else files.images
+    if len(images) != count:
+        got = f"{many(len(images), 'file')} of the image in place of {count}"
+        return [_problem(held, "source-changed", root / held.paths[0], got, None, BUILD)]
+    pairs = list(zip(images, held.images, held.paths[:count], strict=True))
     if held.label != "":
-        pairs.append((label, held.label, held.paths[1]))
+        label = None if files is None else files.label
+        pairs.append((label, held.label, held.paths[count]))
     problems = []
     for path, digest, before in pairs:
         if path is None:

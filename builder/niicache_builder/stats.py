@@ -77,6 +77,7 @@ class Stats:
         path: As the user typed it.
         dtype: Of the images.
         shape: Of a padded image, ``(*spatial, channel)``, voxels.
+        channels: Names of the channels, none where the source did not tell them.
         label_kind: ``mask``, ``vector`` or ``folder``.
         classes: Every class.
         splits: Split to class to cases; empty where cases are not split.
@@ -87,6 +88,7 @@ class Stats:
     path: str
     dtype: str
     shape: Shape
+    channels: tuple[str, ...]
     label_kind: str
     classes: tuple[ClassStats, ...]
     splits: dict[str, dict[str, int]]
@@ -116,6 +118,7 @@ def stats(path: str | Path) -> Stats:
         path=str(path),
         dtype=recipe.image.dtype,
         shape=recipe.image.shape,
+        channels=cache.channels,
         label_kind=recipe.label_kind,
         classes=tuple(_class_stats(cache, view, total) for view in cache),
         splits=split_counts(

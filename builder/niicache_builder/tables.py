@@ -123,20 +123,21 @@ def _write_columns(
 ) -> None:
     for column in columns_of(names):
         item = column.shape(
+            files=recipe.image_files,
             axes=recipe.spatial_dims,
             channels=recipe.image.shape[-1],
             label_values=label_values,
         )
         values = [None if facts is None else getattr(facts, column.name) for facts in table.facts]
         path = f"{table.name}/{CASES}/{column.name}"
-        if column.dtype == "string":
-            array = np.array([value or "" for value in values], dtype=np.dtypes.StringDType())
-        else:
-            array = np.zeros((len(values), *item), column.dtype)
-            for slot, value in enumerate(values):
-                if value is not None:
-                    array[slot] = value
-        _write(store, path, array, ("case", *column.dims), doc=column.doc)
+        dtype = np.dtypes.StringDType() if column.dtype == "string" else column.dtype
+        array = np.zeros((len(values), *item), dtype)
+        for slot, value in enumerate(values):
+            if value is not None:
+                # A tuple of one, where the axis of the files is left out.
+                array[slot] = value[0] if "file" in column.dims and not item else value
+        axes = ("case", *column.stored_dims(recipe.image_files))
+        _write(store, path, array, axes, doc=column.doc)
 
 
 def _write_spots(

@@ -59,8 +59,9 @@ def make_unit(name: str, index: int, slots: tuple[CaseScan | None, ...], recipe:
 
 def _fingerprint(case: CaseScan) -> list[str | int | None]:
     label = case.label
+    images = zip(case.files.images, case.images, strict=True)
     return [
         case.files.name,
-        *(case.files.image, case.image.size, case.image.mtime_ns),
+        *(one for path, header in images for one in (path, header.size, header.mtime_ns)),
         *((case.files.label, label.size, label.mtime_ns) if label else (None, None, None)),
     ]

@@ -120,7 +120,8 @@ class BalancedSequence(DrawnSequence):
             normalize: Scale of the images, before ``transform`` and per channel: "zscore" or
                 "minmax" by what the cache knows of each case; ("window", low, high) in the units
                 of the voxels, or ("percentile", 0.5, 99.5) of each case, cut and scaled to 0 to
-                1; ("zscore", "nonzero") goes by the voxels that are not 0. Padding does not count, and is scaled along unless ``padding`` says more.
+                1; ("zscore", "nonzero") goes by the voxels that are not 0. Padding does not count,
+                and is scaled along unless ``padding`` says more.
             padding: What images hold in the end where no real voxel lies: in the padding, and in
                 what a transform fills with a constant. None for what came of it.
             transform: On each sample, in the thread that prepares the batch. One of

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from niicache.errors import FormatError, NotACacheError, OptionError, UncommittedError
 from niicache.format.names import ROOT, WORK
 from niicache.format.root import MOST_ROOT_BYTES, REBUILD, unpack_root
+from niicache.inert import inert
 from niicache.opening import read_below
 from niicache.shards import OpenShards
 from niicache.view import ClassView, column_names
@@ -125,6 +126,11 @@ class Cache:
         )
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels of images, in order; none where the source did not tell them."""
+        return self.manifest.channels
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of what is known of each case: ``cache["a"].column("spacing")``."""
         return column_names(self.manifest)
@@ -137,10 +143,12 @@ class Cache:
         image, label = recipe.image, recipe.label
         what = "folder" if label is None else f"{recipe.label_kind} {label.shape} {label.dtype}"
         classes = ", ".join(f"{entry.name} {entry.cases:,}" for entry in self.manifest.classes)
+        names = f"  channel {', '.join(map(inert, self.channels))}\n" if self.channels else ""
         codec = "none" if image.codec is None else f"{image.codec.cname} {image.codec.clevel}"
         return (
             f"<niicache.Cache {str(self.path)!r}\n"
             f"  image   {image.shape} {image.dtype}, padded with {recipe.pad_mode} {image.fill:g}\n"
+            f"{names}"
             f"  label   {what}\n"
             f"  classes {classes}\n"
             f"  chunks  {image.chunk} {codec}, {image.shard_cases:,} cases a shard>"

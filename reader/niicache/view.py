@@ -66,7 +66,9 @@ class ClassView:
     @property
     def occupied(self) -> np.ndarray:
         """(cases,) int64, ascending: the rows of the stored arrays that hold a case."""
-        rows: np.ndarray = np.flatnonzero(self._small.read_anew(f"{CASES}/image_size"))
+        sizes = self._small.read_anew(f"{CASES}/image_size")
+        # One of each image is enough: a case has the sizes of all of its files, a vacancy none.
+        rows: np.ndarray = np.flatnonzero(sizes if sizes.ndim == 1 else sizes[:, 0])
         return rows
 
     @cached_property

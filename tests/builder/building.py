@@ -184,10 +184,10 @@ def case(
     files = CaseFiles(
         class_name=class_name,
         name=name,
-        image=f"{class_name}/images/{name}.nii.gz",
+        images=(f"{class_name}/images/{name}.nii.gz",),
         label=None if label is None else f"{class_name}/labels/{name}.nii.gz",
     )
-    return CaseScan(files=files, image=image or header(), label=label)
+    return CaseScan(files=files, images=(image or header(),), label=label)
 
 
 def scanned(*cases: CaseScan, problems: tuple[Any, ...] = ()) -> Scan:

@@ -34,10 +34,10 @@ def facts_of(one: CaseScan) -> CaseFacts:
         name=one.files.name,
         key="",
         group="",
-        image=one.files.image,
-        image_size=one.image.size,
-        image_mtime_ns=one.image.mtime_ns,
-        image_hash="",
+        image=one.files.images,
+        image_size=(one.image.size,),
+        image_mtime_ns=(one.image.mtime_ns,),
+        image_hash=("",),
         label="",
         label_size=0,
         label_mtime_ns=0,
@@ -47,8 +47,8 @@ def facts_of(one: CaseScan) -> CaseFacts:
         box_stop=(0,),
         affine=one.image.affine,
         spacing=one.image.spacing,
-        slope=1.0,
-        inter=0.0,
+        slope=(1.0,),
+        inter=(0.0,),
         nonfinite=(0,),
         minimum=zeros,
         maximum=zeros,
@@ -202,10 +202,10 @@ def test_another_recipe_makes_all_new() -> None:
 def test_a_unit_is_known_by_what_it_reads() -> None:
     one = case("x", header(), header(dtype="uint8"))
     others = [
-        replace(one, image=replace(one.image, mtime_ns=2)),
-        replace(one, image=replace(one.image, size=2)),
+        replace(one, images=(replace(one.image, mtime_ns=2),)),
+        replace(one, images=(replace(one.image, size=2),)),
         replace(one, label=header(dtype="uint8", mtime_ns=2)),
-        replace(one, files=replace(one.files, image="elsewhere")),
+        replace(one, files=replace(one.files, images=("elsewhere",))),
         replace(one, files=replace(one.files, class_name="b")),
         replace(one, files=replace(one.files, name="y")),
     ]
@@ -243,7 +243,7 @@ def test_what_failed_before_is_tried_again_only_when_something_changed() -> None
     assert again.todo == ()
     assert again.skipped == (failed(bad),)
     # Another file, another recipe, or a build that does not skip: worth a new try.
-    mended = replace(bad, image=replace(bad.image, mtime_ns=9))
+    mended = replace(bad, images=(replace(bad.image, mtime_ns=9),))
     assert plan(cases[0], cases[1], mended, cases[3]).skipped == ()
     assert plan(*cases, options=STOP).skipped == ()
     assert plan(*cases, options=replace(SKIP, dtype="float32")).skipped == ()

@@ -61,9 +61,9 @@ def test_images_labels(tmp_path: Path) -> None:
     assert (layout.name, layout.classes, layout.root) == ("images-labels", ("a", "b"), tmp_path)
     assert layout.reason == "2 class folders with images/ and labels/ in it: 3 images, 3 labels"
     assert layout.cases == (
-        CaseFiles(class_name="a", name="x", image="a/images/x.hdr", label="a/labels/x.nii"),
-        CaseFiles(class_name="b", name="1", image="b/images/1.nii", label="b/labels/1.nii.gz"),
-        CaseFiles(class_name="b", name="2", image="b/images/2.nii.gz", label="b/labels/2.nii"),
+        CaseFiles(class_name="a", name="x", images=("a/images/x.hdr",), label="a/labels/x.nii"),
+        CaseFiles(class_name="b", name="1", images=("b/images/1.nii",), label="b/labels/1.nii.gz"),
+        CaseFiles(class_name="b", name="2", images=("b/images/2.nii.gz",), label="b/labels/2.nii"),
     )
 
 
@@ -75,9 +75,9 @@ def test_folder(tmp_path: Path) -> None:
     assert "2 class folders" in layout.reason
     assert "3 images" in layout.reason
     assert layout.cases == (
-        CaseFiles(class_name="cat", name="1", image="cat/1.hdr"),
-        CaseFiles(class_name="cat", name="2_image", image="cat/2_image.nii.gz"),
-        CaseFiles(class_name="dog", name="1", image="dog/1.NII.GZ"),
+        CaseFiles(class_name="cat", name="1", images=("cat/1.hdr",)),
+        CaseFiles(class_name="cat", name="2_image", images=("cat/2_image.nii.gz",)),
+        CaseFiles(class_name="dog", name="1", images=("dog/1.NII.GZ",)),
     )
 
 
@@ -88,9 +88,12 @@ def test_image_label_suffix(tmp_path: Path) -> None:
     assert layout.name == "image-label-suffix"
     assert layout.reason.startswith("1 class folder with files ending in _image")
     assert layout.cases == (
-        CaseFiles(class_name="a", name="1", image="a/1_image.nii.gz", label="a/1_label.nii"),
+        CaseFiles(class_name="a", name="1", images=("a/1_image.nii.gz",), label="a/1_label.nii"),
         CaseFiles(
-            class_name="a", name="1_image", image="a/1_image_image.nii", label="a/1_image_label.nii"
+            class_name="a",
+            name="1_image",
+            images=("a/1_image_image.nii",),
+            label="a/1_image_label.nii",
         ),
     )
 
@@ -102,8 +105,8 @@ def test_case_folders(tmp_path: Path) -> None:
     assert layout.problems == ()
     assert layout.name == "case-folders"
     assert layout.cases == (
-        CaseFiles(class_name="a", name="p0", image="a/p0/image.nii", label="a/p0/label.nii.gz"),
-        CaseFiles(class_name="a", name="p1", image="a/p1/image.nii.gz", label="a/p1/label.hdr"),
+        CaseFiles(class_name="a", name="p0", images=("a/p0/image.nii",), label="a/p0/label.nii.gz"),
+        CaseFiles(class_name="a", name="p1", images=("a/p1/image.nii.gz",), label="a/p1/label.hdr"),
     )
 
 
@@ -128,10 +131,10 @@ def test_table(tmp_path: Path) -> None:
     label = "m.nii.gz"
     outside = f"../{far.name}"
     assert layout.cases == (
-        CaseFiles(class_name="a", name="2", image="x/2.hdr", label=label),
-        CaseFiles(class_name="a", name=far.name[:-4], image=outside, label=label),
-        CaseFiles(class_name="b", name="x__1", image="x/1.nii", label=label, group="p1"),
-        CaseFiles(class_name="b", name="y__1", image="y/1.nii", label=label, group="p2"),
+        CaseFiles(class_name="a", name="2", images=("x/2.hdr",), label=label),
+        CaseFiles(class_name="a", name=far.name[:-4], images=(outside,), label=label),
+        CaseFiles(class_name="b", name="x__1", images=("x/1.nii",), label=label, group="p1"),
+        CaseFiles(class_name="b", name="y__1", images=("y/1.nii",), label=label, group="p2"),
     )
 
 
@@ -216,8 +219,10 @@ def test_no_class_folder(tmp_path: Path) -> None:
     assert [p.code for p in find_cases(tmp_path).problems] == ["misplaced-file", "no-class"]
 
 
-@pytest.mark.parametrize("sides", [("images", "labels"), ("imagesTr", "labelsTr", "imagesTs")])
-def test_halves_of_a_data_set_are_not_taken_for_classes(
+@pytest.mark.parametrize(
+    "sides", [("images",), ("imagesTr", "imagesTs"), ("images", "labels", "imagesTr")]
+)
+def test_halves_that_are_no_pair_are_not_taken_for_classes(
     tmp_path: Path, sides: tuple[str, ...]
 ) -> None:
     put(tmp_path, *(f"{side}/1.nii.gz" for side in sides))

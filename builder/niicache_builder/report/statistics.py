@@ -39,6 +39,8 @@ def stats_text(found: Stats) -> str:
         console.print(table)
     lines = [f"{found.path}: images {found.shape} {found.dtype}, labels {found.label_kind}"]
     lines += [f"{name} {what}" for name, what in found.preparation.items()]
+    if found.channels:
+        lines.append(f"channels: {', '.join(map(inert, found.channels))}")
     lines += drawn.get().splitlines()
     lines += split_lines(found.splits)
     if found.skipped:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from niicache_builder.sources import table
+from niicache_builder.sources import dataset_json, table
 from niicache_builder.sources.folders import NO_LAYOUT, read_folders, refuse
 
 if TYPE_CHECKING:
@@ -16,10 +16,11 @@ __all__ = ["NO_LAYOUT", "find_cases"]
 
 
 def find_cases(source: Path) -> Layout:
-    """Recognise a source and list its cases; no file but a CSV table is opened.
+    """Recognise a source and list its cases; no file but a table or a ``dataset.json`` is opened.
 
     Args:
-        source: A folder of class folders, or a CSV file ``class,image,label[,group]``.
+        source: A folder of class folders, one with a ``dataset.json``, one of images and labels
+            without classes, or a CSV file ``class,image,label[,group]``.
 
     Returns:
         The layout with every complete case and every problem; nothing is raised. Its name is
@@ -28,7 +29,7 @@ def find_cases(source: Path) -> Layout:
     """
     try:
         if source.is_dir():
-            return read_folders(source)
+            return dataset_json.read(source) or read_folders(source)
         if not source.exists():
             hint = "check the path"
             return refuse(source, "source-missing", "nothing there", "a folder or a CSV file", hint)

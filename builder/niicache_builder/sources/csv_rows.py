@@ -1,4 +1,7 @@
-"""The rows of a CSV file ``class,image,label[,group]``, and everything wrong with them as text."""
+"""The rows of a CSV file ``class,image,label[,group]``, and everything wrong with them as text.
+
+In place of ``image`` there may be ``image_<channel>`` columns, and no ``class`` where all is one.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from niicache.errors import Problem
+from niicache_builder.sources.one_class import CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-REQUIRED = ("class", "image", "label")
-COLUMNS = (*REQUIRED, "group")
+COLUMNS = ("class", "image", "label", "group")
+CHANNEL = "image_"
+"""What the column of a channel begins with."""
+
 _SEPARATORS = {";": "semicolons", "\t": "tabs"}
-_FORM = "comma-separated columns class, image, label and perhaps group"
+_FORM = (
+    "comma-separated columns class, image, label and perhaps group; or a column image_<name> for "
+    "each channel in place of image"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +34,14 @@ class Row:
     Attributes:
         line: Its number in the file, from 1.
         class_name: The field class.
-        image: The field image, a path as written.
+        images: The field image, or those of the channels: paths as written.
         label: The field label likewise, or "".
         group: The field group, or "".
     """
 
     line: int
     class_name: str
-    image: str
+    images: tuple[str, ...]
     label: str
     group: str
 
@@ -44,11 +53,13 @@ class Rows:
     Attributes:
         rows: Every row that is whole.
         columns: The columns that the first line names.
+        images: Those of them that name images: ``image``, or one a channel.
         problems: Everything wrong.
     """
 
     rows: tuple[Row, ...] = ()
     columns: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -83,8 +94,11 @@ def read_rows(source: Path) -> Rows:
 def _check_columns(source: Path, first: Sequence[str]) -> tuple[Problem, ...]:
     """Return what is wrong with the first line, in the letters of the user."""
     columns = [column.lower() for column in first]
-    lacking = [name for name in REQUIRED if name not in columns]
-    double = [name for name in COLUMNS if columns.count(name) > 1]
+    images = image_columns(columns)
+    lacking = [] if images else ["image"]
+    lacking += [] if "label" in columns else ["label"]
+    lacking[:0] = ["class"] if lacking and "class" not in columns else []
+    double = [name for name in dict.fromkeys((*COLUMNS, *images)) if columns.count(name) > 1]
     if not lacking and not double:
         return ()
     if not first:
@@ -101,6 +115,7 @@ def _check_columns(source: Path, first: Sequence[str]) -> tuple[Problem, ...]:
 
 def _judge(source: Path, columns: Sequence[str], lines: Iterable[tuple[int, list[str]]]) -> Rows:
     """Keep the rows that are whole, and say why the others are not."""
+    images = image_columns(columns)
     read: list[Row] = []
     problems: list[Problem] = []
     for line, fields in lines:
@@ -110,11 +125,19 @@ def _judge(source: Path, columns: Sequence[str], lines: Iterable[tuple[int, list
             problems.append(_problem("csv-row", source, got, f"{len(columns)} fields", hint))
             continue
         field = dict(zip(columns, [*fields, *[""] * len(columns)], strict=False))
-        class_name, image, label = (field[name] for name in REQUIRED)
-        group = field.get("group", "")
-        read.append(Row(line=line, class_name=class_name, image=image, label=label, group=group))
+        read.append(
+            Row(
+                line=line,
+                class_name=field.get("class", CLASS),
+                images=tuple(field[name] for name in images),
+                label=field["label"],
+                group=field.get("group", ""),
+            )
+        )
     labelled = any(row.label for row in read)
-    blank = {row.line: _blank(row, labelled=labelled) for row in read}
+    if read and not labelled and "class" not in columns:
+        return Rows(columns=tuple(columns), problems=(*problems, _untold(source)))
+    blank = {row.line: _blank(row, images, labelled=labelled) for row in read}
     for row in read:
         if blank[row.line]:
             got = f"line {row.line} with no {' and no '.join(blank[row.line])}"
@@ -124,11 +147,23 @@ def _judge(source: Path, columns: Sequence[str], lines: Iterable[tuple[int, list
     if not read and not problems:
         problems.append(_problem("no-class", source, "no row", "a row a case", "add rows"))
     rows = tuple(row for row in read if not blank[row.line])
-    return Rows(rows=rows, columns=tuple(columns), problems=tuple(problems))
+    return Rows(rows=rows, columns=tuple(columns), images=images, problems=tuple(problems))
 
 
-def _blank(row: Row, *, labelled: bool) -> list[str]:
-    needed = {"class": row.class_name, "image": row.image}
+def image_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that name images: ``image`` alone where there is one, else channels."""
+    channels = (name for name in columns if name.startswith(CHANNEL) and name != CHANNEL)
+    return ("image",) if "image" in columns else tuple(dict.fromkeys(channels))
+
+
+def _untold(source: Path) -> Problem:
+    got = "no column class, and no label in any row"
+    hint = "add the column class, or the labels: without either there is nothing to learn"
+    return _problem("no-class", source, got, "a class or a label for every case", hint)
+
+
+def _blank(row: Row, images: Sequence[str], *, labelled: bool) -> list[str]:
+    needed = {"class": row.class_name, **dict(zip(images, row.images, strict=True))}
     if labelled:
         needed["label"] = row.label
     return [name for name, text in needed.items() if not text]

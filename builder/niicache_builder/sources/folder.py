@@ -27,7 +27,7 @@ def read(folder: Folder, source: str) -> Found:
     """Return the cases of a class folder and everything wrong in it."""
     images = volumes_of(folder, folder.volumes, source, folder.name)
     cases = tuple(
-        CaseFiles(class_name=folder.name, name=name, image=image)
+        CaseFiles(class_name=folder.name, name=name, images=(image,))
         for name, image in images.files.items()
     )
     labels = [_label_problem(folder, name, source, images) for name in images.files]

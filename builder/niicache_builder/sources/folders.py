@@ -1,4 +1,7 @@
-"""A source of class folders: each class recognised alone, then all held against one layout."""
+"""A source of class folders: each class recognised alone, then all held against one layout.
+
+A source without classes, of images and labels alone, is handed on.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from niicache.errors import Problem
 from niicache_builder.cases import Layout
-from niicache_builder.sources import case_folders, folder, images_labels, suffix
+from niicache_builder.sources import case_folders, folder, images_labels, one_class, suffix
 from niicache_builder.sources.found import CSV_HINT, Found, many, misplaced, nested
 from niicache_builder.sources.names import class_problems
 from niicache_builder.sources.tree import Folder, walk
@@ -21,7 +24,7 @@ NO_LAYOUT = "none"
 """Name of the layout of a source in which none was recognised."""
 
 _EXPECTED = "a folder a class, with its images in it"
-# Halves of one data set; taken for classes they would train a network to tell images from labels.
+# Taken for classes they would train a network to tell images from labels.
 _HALVES = {"images", "labels", "imagestr", "labelstr", "imagests", "labelsts"}
 
 
@@ -57,10 +60,13 @@ def read_folders(source: Path) -> Layout:
         hint = "name the folder that the cache was built from"
         return refuse(source, "source-is-cache", "a folder with a zarr.json", _EXPECTED, hint)
     root, seen = walk(typed)
+    found = one_class.halves_of(root)
+    if found is not None:
+        return one_class.read(source, root, seen, found)
     names = [inner.name for inner in root.folders]
     halves = [inner.name for inner in root.folders if inner.name.lower() in _HALVES]
     if halves and len(halves) == len(names) and all(inner.volumes for inner in root.folders):
-        hint = "put them into one more folder, named after the class; or " + CSV_HINT
+        hint = "name two of them images and labels, or imagesTr and labelsTr; or " + CSV_HINT
         got = f"folders {', '.join(halves)} at the top"
         return refuse(source, "no-class", got, _EXPECTED, hint)
     problems = [*seen.problems]

@@ -107,7 +107,7 @@ def _doubt(path: str, key: str, group: list[str], needed: list[str], class_name:
 def pair(
     class_name: str,
     source: str,
-    images: Mapping[str, str],
+    images: Mapping[str, tuple[str, ...]],
     labels: Mapping[str, str],
     *,
     doubtful: AbstractSet[str],
@@ -119,7 +119,7 @@ def pair(
     Args:
         class_name: The class that all belong to.
         source: The source as the user typed it.
-        images: Case -> path of its image, relative to the source.
+        images: Case -> paths of its image, one a channel file, relative to the source.
         labels: Case -> path of its label likewise.
         doubtful: Cases that have a problem already and get no second one.
         image_at: Where the image of a case would have to be, without suffix.
@@ -127,18 +127,19 @@ def pair(
     """
     both = images.keys() & labels.keys()
     cases = tuple(
-        CaseFiles(class_name=class_name, name=name, image=images[name], label=labels[name])
+        CaseFiles(class_name=class_name, name=name, images=images[name], label=labels[name])
         for name in both
     )
     problems = [
-        _unpaired(("image", "label"), name, (images[name], label_at(name)), source, class_name)
+        _unpaired(("image", "label"), name, (images[name][0], label_at(name)), source, class_name)
         for name in sorted(images.keys() - both - doubtful)
     ]
     problems += [
         _unpaired(("label", "image"), name, (labels[name], image_at(name)), source, class_name)
         for name in sorted(labels.keys() - both - doubtful)
     ]
-    return Found(cases=cases, problems=tuple(problems), images=len(images), labels=len(labels))
+    seen = sum(map(len, images.values()))
+    return Found(cases=cases, problems=tuple(problems), images=seen, labels=len(labels))
 
 
 def _unpaired(

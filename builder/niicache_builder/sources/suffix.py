@@ -34,7 +34,7 @@ def read(folder: Folder, source: str) -> Found:
     found = pair(
         name,
         source,
-        sides["image"],
+        {case: (path,) for case, path in sides["image"].items()},
         sides["label"],
         doubtful={key.rsplit("_", 1)[0] for key in volumes.doubtful},
         image_at=lambda case: f"{folder.path}/{case}_image",

@@ -1,4 +1,7 @@
-"""Layout of a CSV file ``class,image,label[,group]``, for every other order of files."""
+"""Layout of a CSV file ``class,image,label[,group]``, for every other order of files.
+
+Several columns ``image_<channel>`` in place of ``image`` are the channels of each case.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 from niicache.errors import Problem
 from niicache_builder.cases import CaseFiles, Layout
 from niicache_builder.nifti_names import files_of, stem
-from niicache_builder.sources.csv_rows import COLUMNS, Row, read_rows
+from niicache_builder.sources.csv_rows import CHANNEL, COLUMNS, Row, Rows, read_rows
 from niicache_builder.sources.found import many
 from niicache_builder.sources.names import class_problems
 
@@ -33,20 +36,21 @@ def read(source: Path) -> Layout:
     found: list[tuple[int, CaseFiles]] = []
     problems = [*table.problems, *bad]
     for row in table.rows:
-        faults = _faults(source, row)
+        faults = _faults(source, row, table.images)
         problems += faults
         if not faults and row.class_name not in unusable:
             found.append((row.line, _case(row, source.parent)))
     cases, twice = _named(source, found)
     return Layout(
         name=NAME,
-        reason=_reason(table.columns, len(table.rows), classes, cases),
+        reason=_reason(table, classes, cases),
         root=source.parent,
         table=source.name,
         classes=tuple(name for name in classes if name not in unusable),
         cases=cases,
         problems=(*problems, *twice),
-        notes=_notes(source, table.columns, cases),
+        notes=_notes(source, table, cases),
+        channels=tuple(name.removeprefix(CHANNEL) for name in table.images if name != "image"),
     )
 
 
@@ -60,16 +64,16 @@ def _case(row: Row, root: Path) -> CaseFiles:
     return CaseFiles(
         class_name=row.class_name,
         name="",
-        image=_relative(row.image, root),
+        images=tuple(_relative(image, root) for image in row.images),
         label=_relative(row.label, root) if row.label else None,
         group=row.group,
     )
 
 
-def _faults(source: Path, row: Row) -> list[Problem]:
+def _faults(source: Path, row: Row, images: Sequence[str]) -> list[Problem]:
     """Return what is wrong with the files of a row. Looks for them on disk."""
     faults = []
-    for column, text in (("image", row.image), ("label", row.label)):
+    for column, text in (*zip(images, row.images, strict=True), ("label", row.label)):
         if not text:
             continue
         if not stem(Path(text).name):
@@ -77,7 +81,8 @@ def _faults(source: Path, row: Row) -> list[Problem]:
             expected, hint = ".nii, .nii.gz, .hdr or .img", "convert the file, or mend the row"
         else:
             files = files_of(source.parent / _relative(text, source.parent))
-            lost = [file for file in files if not file.is_file()]
+            # Unlike that of Path it is false, too, where the system refuses such a name.
+            lost = [file for file in files if not os.path.isfile(file)]  # noqa: PTH113 - as said
             if not lost:
                 continue
             code, path, got, expected = "missing-file", lost[0], "no such file", "a file"
@@ -98,7 +103,7 @@ def _faults(source: Path, row: Row) -> list[Problem]:
 def _named(
     source: Path, found: Sequence[tuple[int, CaseFiles]]
 ) -> tuple[tuple[CaseFiles, ...], tuple[Problem, ...]]:
-    """Name each case after its image, and refuse those that still share a name."""
+    """Name each case after its first image, and refuse those that still share a name."""
     images = {(case.class_name, case.image) for _, case in found}
     stems = Counter((name, stem(Path(image).name)) for name, image in images)
     groups: dict[tuple[str, str], list[tuple[int, CaseFiles]]] = {}
@@ -127,10 +132,9 @@ def _named(
     return tuple(cases), tuple(problems)
 
 
-def _reason(
-    columns: Sequence[str], rows: int, classes: Sequence[str], cases: Sequence[CaseFiles]
-) -> str:
-    known = ", ".join(name for name in COLUMNS if name in columns)
+def _reason(table: Rows, classes: Sequence[str], cases: Sequence[CaseFiles]) -> str:
+    rows = len(table.rows)
+    known = ", ".join(name for name in table.columns if name in {*COLUMNS, *table.images})
     if not known:
         return f"a CSV file with none of the columns {', '.join(COLUMNS)}"
     labelled = any(case.label for case in cases)
@@ -138,12 +142,12 @@ def _reason(
     return f"a CSV file with {many(rows, 'row')}, columns {known}, {len(classes):,} classes{tail}"
 
 
-def _notes(source: Path, columns: Sequence[str], cases: Iterable[CaseFiles]) -> tuple[str, ...]:
+def _notes(source: Path, table: Rows, cases: Iterable[CaseFiles]) -> tuple[str, ...]:
     notes = []
-    extra = [name for name in columns if name not in COLUMNS]
-    if 0 < len(extra) < len(columns):
+    extra = [name for name in table.columns if name not in {*COLUMNS, *table.images}]
+    if 0 < len(extra) < len(table.columns):
         notes.append(f"columns ignored: {len(extra)}, the first is {extra[0]!r}")
-    paths = [source.parent / path for case in cases for path in (case.image, case.label) if path]
+    paths = [source.parent / path for case in cases for path in (*case.images, case.label) if path]
     links = [path for path in paths if path.is_symlink()]
     if links:
         notes.append(f"symlinks followed: {len(links):,}, the first is {links[0]}")

@@ -6,6 +6,7 @@ much, or strings that say they are longer than the file, cost memory there befor
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +45,8 @@ def decode_column(files: Mapping[str, bytes], dtype: str, shape: Shape) -> np.nd
     try:
         payload = unzstd(data, most_decoded(dtype, shape))
         if dtype == "string":
-            return np.array(_strings(payload, shape[0]), np.dtypes.StringDType())
+            strings = _strings(payload, math.prod(shape))
+            return np.array(strings, np.dtypes.StringDType()).reshape(shape)
     except (ChunkError, UnicodeDecodeError) as error:
         raise FormatError(str(error)) from error
     if len(payload) != most_decoded(dtype, shape):

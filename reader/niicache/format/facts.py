@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PERCENTILES: Final = (0.5, 1.0, 5.0, 50.0, 95.0, 99.0, 99.5)
 
-Dim = Literal["axis", "source_axis", "channel", "percentile", "four", "label_value"]
+Dim = Literal["file", "axis", "source_axis", "channel", "percentile", "four", "label_value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Column:
     Attributes:
         name: The field of :class:`CaseFacts`, and the array's name.
         dtype: ``"string"``, ``"int64"`` or ``"float64"``.
-        dims: Meaning of the axes after the case axis; their lengths follow from the recipe.
+        dims: Meaning of the axes after the case axis; their lengths follow from the recipe. The
+            axis ``file`` is left out where an image is one file.
         doc: What it says, with its unit.
     """
 
@@ -33,15 +34,21 @@ class Column:
     dims: tuple[Dim, ...]
     doc: str
 
-    def shape(self, *, axes: int, channels: int, label_values: int) -> tuple[int, ...]:
+    def stored_dims(self, files: int) -> tuple[Dim, ...]:
+        """Return the axes that are stored after the case axis, for images of so many files."""
+        return tuple(dim for dim in self.dims if dim != "file" or files > 1)
+
+    def shape(self, *, files: int, axes: int, channels: int, label_values: int) -> tuple[int, ...]:
         """Return the shape of one entry.
 
         Args:
+            files: Files of an image.
             axes: Spatial axes, 2 or 3.
             channels: Channels of the image.
             label_values: How many distinct label values the manifest lists.
         """
         sizes = {
+            "file": files,
             "axis": axes,
             "source_axis": axes + 1,
             "channel": channels,
@@ -49,7 +56,7 @@ class Column:
             "four": 4,
             "label_value": label_values,
         }
-        return tuple(sizes[dim] for dim in self.dims)
+        return tuple(sizes[dim] for dim in self.stored_dims(files))
 
 
 def _column(dtype: str, doc: str, *dims: Dim) -> Any:
@@ -68,10 +75,14 @@ class CaseFacts:
     name: str = _column("string", "name of the case; empty where the slot is vacant")
     key: str = _column("string", "sha256 of the recipe and of the sources' bytes")
     group: str = _column("string", "what stays together in a split, or empty")
-    image: str = _column("string", "path of the source image below the source's root")
-    image_size: int = _column("int64", "bytes of the source image")
-    image_mtime_ns: int = _column("int64", "its modification time, ns since 1970")
-    image_hash: str = _column("string", "sha256 of its bytes on disk")
+    image: tuple[str, ...] = _column(
+        "string", "path of the source image below the source's root", "file"
+    )
+    image_size: tuple[int, ...] = _column("int64", "bytes of the source image", "file")
+    image_mtime_ns: tuple[int, ...] = _column(
+        "int64", "its modification time, ns since 1970", "file"
+    )
+    image_hash: tuple[str, ...] = _column("string", "sha256 of its bytes on disk", "file")
     label: str = _column("string", "path of the source label, or empty")
     label_size: int = _column("int64", "bytes of the source label")
     label_mtime_ns: int = _column("int64", "its modification time, ns since 1970")
@@ -87,8 +98,8 @@ class CaseFacts:
         "float64", "source voxel to world, mm", "four", "four"
     )
     spacing: tuple[float, ...] = _column("float64", "edge lengths of a voxel, mm", "axis")
-    slope: float = _column("float64", "scl_slope that was applied, 1 for none")
-    inter: float = _column("float64", "scl_inter that was applied, 0 for none")
+    slope: tuple[float, ...] = _column("float64", "scl_slope that was applied, 1 for none", "file")
+    inter: tuple[float, ...] = _column("float64", "scl_inter that was applied, 0 for none", "file")
     nonfinite: tuple[int, ...] = _column("int64", "NaN and infinite voxels", "channel")
     minimum: tuple[float, ...] = _column("float64", "of the finite real voxels", "channel")
     maximum: tuple[float, ...] = _column("float64", "of the finite real voxels", "channel")
@@ -132,6 +143,9 @@ LATER: Final = {column.name: column for column, default in _ALL if default is no
 CROPPED: Final = ("crop_start", "crop_stop")
 CODES: Final = ("qform_code", "sform_code")
 NONZERO: Final = tuple(name for name in sorted(LATER) if name.startswith("nonzero_"))
+
+A_FILE: Final = frozenset(column.name for column in COLUMNS if "file" in column.dims)
+"""Columns with an entry a file of the image. Facts hold a tuple of one where there is one file."""
 
 
 def columns_of(names: Iterable[str]) -> tuple[Column, ...]:

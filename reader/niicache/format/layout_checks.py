@@ -20,7 +20,7 @@ MOST_CASE_BYTES: Final = 2**40
 """No memory holds a case of more."""
 
 _RECIPE: Final = ("spatial_dims", "label_kind", "pad_mode", "image", "label")
-_MAYBE: Final = ("patch", "spots", "orient", "spacing", "interpolation", "crop")
+_MAYBE: Final = ("patch", "spots", "orient", "spacing", "interpolation", "crop", "image_files")
 _SPOTS: Final = ("least", "share", "most")
 _LAYOUT: Final = ("dtype", "shape", "chunk", "shard_cases", "fill", "codec")
 _CODEC: Final = ("cname", "clevel", "shuffle")
@@ -135,6 +135,9 @@ def _holds(dtype: np.dtype[Any], fill: object) -> bool:
 def _pair_problems(recipe: Mapping[str, Any]) -> list[str]:
     image, label, kind = recipe["image"], recipe["label"], recipe["label_kind"]
     problems = []
+    files = recipe.get("image_files")
+    if "image_files" in recipe and not is_whole(files, 2, image["shape"][-1]):
+        problems.append(f"recipe.image_files is {shown(files)}, not 2 to the number of channels")
     if label is not None and label["shard_cases"] != image["shard_cases"]:
         problems.append("recipe.label.shard_cases is not that of the images")
     if kind == "mask" and label["shape"][:-1] != image["shape"][:-1]:

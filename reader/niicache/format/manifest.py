@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -96,6 +96,7 @@ class Recipe:
         spacing: Edge lengths that voxels were resampled to, mm, if they were.
         interpolation: How images were resampled.
         crop: What was kept of each image, if not all.
+        image_files: Files that the channels of one image come from.
     """
 
     spatial_dims: int
@@ -109,6 +110,7 @@ class Recipe:
     spacing: tuple[float, ...] | None = None
     interpolation: Interpolation | None = None
     crop: Crop | None = None
+    image_files: int = 1
 
     @property
     def digest(self) -> str:
@@ -120,11 +122,20 @@ class Recipe:
         return _without_later(asdict(self))
 
 
-_LATER = frozenset({"patch", "spots", "orient", "spacing", "interpolation", "crop"})
+_LATER: Final = {
+    "patch": None,
+    "spots": None,
+    "orient": None,
+    "spacing": None,
+    "interpolation": None,
+    "crop": None,
+    "image_files": 1,
+}
+"""Members that came later, and what they are where they say nothing."""
 
 
 def _without_later(value: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in value.items() if v is not None or k not in _LATER}
+    return {k: v for k, v in value.items() if k not in _LATER or v != _LATER[k]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +205,7 @@ class Manifest:
         skipped: What is missing and why.
         split: How cases are split, if they are.
         columns: Names of the columns beyond the first set, sorted.
+        channels: Names of the channels of images, where they are known.
     """
 
     format_version: int
@@ -205,13 +217,18 @@ class Manifest:
     skipped: tuple[SkippedCase, ...] = field(default=())
     split: SplitRule | None = None
     columns: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as a JSON object; ``split`` and ``columns`` only where given."""
+        """Return it as a JSON object; members that came later only where they are given."""
         value = asdict(self)
         classes = [_without_later(entry) for entry in value["classes"]]
         value |= {"recipe": self.recipe.to_json(), "classes": classes}
-        return {k: v for k, v in value.items() if v or k not in {"split", "columns"}}
+        return {k: v for k, v in value.items() if v or k not in MAYBE}
+
+
+MAYBE: Final = ("split", "columns", "channels")
+"""Members of the manifest that are there only where they say something."""
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from niicache.format.class_names import class_fault
 from niicache.format.facts import CROPPED, LATER
 from niicache.format.layout_checks import EXTENT, recipe_problems
-from niicache.format.manifest import FileEntry, Manifest, SkippedCase
+from niicache.format.manifest import MAYBE, FileEntry, Manifest, SkippedCase
 from niicache.format.members import is_digest, is_finite, is_whole, member_problems, shown
 from niicache.format.paths import BESIDE, shard_count, shards_of, small_files
 from niicache.format.shard import index_nbytes
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 MOST_LABEL_VALUES: Final = 256
 
-_MAYBE: Final = ("split", "columns")
-_MANIFEST: Final = tuple(field.name for field in fields(Manifest) if field.name not in _MAYBE)
+_MANIFEST: Final = tuple(field.name for field in fields(Manifest) if field.name not in MAYBE)
 _SUM_ERROR: Final = 1e-9
 _CLASS: Final = ("name", "cases", "slots")
 _FILE: Final = tuple(field.name for field in fields(FileEntry))
@@ -34,7 +33,7 @@ _SKIPPED: Final = {field.name: field.type for field in fields(SkippedCase)}
 
 def manifest_problems(value: Any) -> list[str]:
     """Return what is wrong with a manifest as JSON gives it, its digest left out."""
-    problems = member_problems("the manifest", value, _MANIFEST, maybe=_MAYBE)
+    problems = member_problems("the manifest", value, _MANIFEST, maybe=MAYBE)
     if problems:
         return problems
     problems = recipe_problems(value["recipe"])
@@ -45,6 +44,8 @@ def manifest_problems(value: Any) -> list[str]:
     problems += _skipped_problems(value["skipped"])
     problems += _split_problems(value["split"]) if "split" in value else []
     problems += _column_problems(value["columns"]) if "columns" in value else []
+    if "channels" in value:
+        problems += _channel_problems(value["channels"])
     # Only what is sound in every part can be held against itself.
     return problems or list(_contradictions(from_json(value)))
 
@@ -126,6 +127,12 @@ def _is_share(pair: Any) -> bool:
     return isinstance(name, str) and name.isidentifier() and is_finite(share) and 0 < share <= 1
 
 
+def _channel_problems(channels: Any) -> list[str]:
+    if isinstance(channels, list) and channels and all(isinstance(name, str) for name in channels):
+        return []
+    return [f"channels is {shown(channels)}, not a list of names"]
+
+
 def _skipped_problems(skipped: Any) -> list[str]:
     if not isinstance(skipped, list):
         return [f"skipped is {shown(skipped)}, not a list"]
@@ -143,6 +150,8 @@ def _skipped_problems(skipped: Any) -> list[str]:
 def _contradictions(manifest: Manifest) -> Iterable[str]:
     """Yield what the manifest says in one place and denies in another."""
     files, recipe = manifest.files, manifest.recipe
+    if manifest.channels and len(manifest.channels) != recipe.image.shape[-1]:
+        yield f"channels are {len(manifest.channels):,}, not {recipe.image.shape[-1]:,}"
     for entry in manifest.classes:
         if (entry.spots is None) != (recipe.spots is None):
             yield f"spots of class {entry.name!r} do not go with recipe.spots"

@@ -33,7 +33,7 @@ ITEM_BYTES = {"uint32": 4, "uint64": 8, "int64": 8, "float64": 8}
 
 METADATA_BYTES = 2**20
 STRING_BYTES = 2**16
-"""Most bytes of metadata, and of the entry of a case in a column of strings, on average."""
+"""Most bytes of metadata, and of one text in a column of strings, on average."""
 
 
 def layouts(recipe: Recipe) -> dict[str, ArrayLayout]:
@@ -73,6 +73,7 @@ def small_shapes(entry: ClassEntry, manifest: Manifest) -> dict[str, tuple[str, 
     }
     for column in columns_of(manifest.columns):
         item = column.shape(
+            files=recipe.image_files,
             axes=recipe.spatial_dims,
             channels=recipe.image.shape[-1],
             label_values=len(manifest.label_values),
@@ -108,5 +109,5 @@ def _most_bytes(dtype: str, shape: Shape) -> int:
 def most_decoded(dtype: str, shape: Shape) -> int:
     """Return what the chunk of a column takes at most when it is decompressed."""
     if dtype == "string":
-        return 4 + shape[0] * STRING_BYTES
+        return 4 + math.prod(shape) * STRING_BYTES
     return math.prod(shape) * ITEM_BYTES[dtype]

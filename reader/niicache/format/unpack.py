@@ -41,6 +41,7 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
             spacing=None if recipe.get("spacing") is None else tuple(recipe["spacing"]),
             interpolation=recipe.get("interpolation"),
             crop=recipe.get("crop"),
+            image_files=int(recipe.get("image_files", 1)),
         ),
         classes=tuple(ClassEntry(**entry) for entry in value["classes"]),
         label_values=tuple(value["label_values"]),
@@ -49,6 +50,7 @@ def from_json(value: Mapping[str, Any]) -> Manifest:
         skipped=tuple(SkippedCase(**entry) for entry in value["skipped"]),
         split=None if value.get("split") is None else _split(value["split"]),
         columns=tuple(value.get("columns", ())),
+        channels=tuple(map(str, value.get("channels", ()))),
     )
 
 
