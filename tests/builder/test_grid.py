@@ -50,16 +50,12 @@ def test_turned_as_nibabel_turns_images_and_masks_alike(source, turned):
         assert nibabel.aff2axcodes(view.affine(name)) == tuple("LPS")
 
 
-@pytest.mark.parametrize("which", ["lps", "as they are", "cropped", "both"])
+@pytest.mark.parametrize("which", ["turned", "cropped too"])
 def test_there_and_back_nothing_has_changed(source, turned, tmp_path, which):
-    options = {
-        "as they are": {"shape": (9, 12, 30)},
-        "cropped": {"crop": "foreground", "shape": (8, 9, 10), "pad_value": 7},
-        "both": {"crop": "foreground", "orient": "SAR", "pad_mode": "edge", "chunk": (1, 4, 4, 4)},
-    }
     cache = turned
-    if which != "lps":
-        build0(source, tmp_path / "cache", **options[which])
+    if which == "cropped too":
+        options = {"crop": "foreground", "orient": "SAR", "pad_mode": "edge"}
+        build0(source, tmp_path / "cache", chunk=(1, 4, 4, 4), **options)
         cache = open_cache(tmp_path / "cache")
     assert verify(cache.path).problems == ()
     for name in cache["head"].cases:
@@ -93,7 +89,7 @@ def crops(draw, shape):
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(
     st.data(),
     words,
@@ -120,7 +116,7 @@ def test_without_resampling_the_way_back_is_exact(data, word, target, seed, dtyp
     assert not back[~inside].any()
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(words, words, st.integers(0, 2**32 - 1))
 def test_after_resampling_a_smooth_thing_is_where_it_was(word, target, seed):
     rng = np.random.default_rng(seed)

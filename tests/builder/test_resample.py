@@ -30,7 +30,7 @@ def judged(voxels, shape, order):
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), shapes, orders, st.integers(0, 2**32 - 1))
 def test_interpolated_as_the_formula_has_it(data, shape, interpolation, seed):
     new, rng = data.draw(other(shape)), np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def test_interpolated_as_the_formula_has_it(data, shape, interpolation, seed):
         np.testing.assert_allclose(got[..., channel], want, atol=1e-9)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), shapes, st.integers(0, 2**32 - 1))
 def test_the_nearest_voxel_is_the_nearest_and_brings_no_new_value(data, shape, seed):
     new, rng = data.draw(other(shape)), np.random.default_rng(seed)

@@ -35,7 +35,7 @@ def world(affine, corner):
     return (affine @ [*corner, 1])[:3]
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(words, shapes, lengths, angles, shifts)
 def test_without_a_wish_nothing_changes_not_even_a_bit(word, shape, spacing, degrees, origin):
     affine = pointing(word, spacing, degrees, origin)
@@ -51,7 +51,7 @@ def test_without_a_wish_nothing_changes_not_even_a_bit(word, shape, spacing, deg
     )
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.data(), words, words, shapes, lengths, angles, shifts)
 def test_turned_and_cut_every_voxel_lies_where_it_lay(
     data, word, target, shape, spacing, degrees, origin
@@ -73,7 +73,7 @@ def test_turned_and_cut_every_voxel_lies_where_it_lay(
     np.testing.assert_allclose(world(stored, padded), world(affine, source), atol=1e-6)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.data(), words, st.none() | words, shapes, lengths, lengths, angles)
 def test_resampled_both_grids_cover_the_same_space(
     data, word, target, shape, spacing, wish, degrees

@@ -26,7 +26,7 @@ def test_what_is_no_orientation(word):
     assert not is_orientation(word)
 
 
-@settings(max_examples=70)
+@settings(max_examples=50)
 @given(words, words, lengths, angles, shifts, st.floats(-0.2, 0.2))
 def test_turned_as_nibabel_turns_oblique_and_sheared_grids_too(
     word, target, spacing, degrees, origin, shear
@@ -57,7 +57,7 @@ def test_shapes_go_with_their_axes(word, target):
     assert turn.shape((4, 5, 6)) == tuple((4, 5, 6)[axis] for axis in turn.axes)
 
 
-@settings(max_examples=70)
+@settings(max_examples=50)
 @given(
     words, st.sampled_from([45.0, -45.0, 135.0]), st.sampled_from("xyz"), st.integers(0, 2**32 - 1)
 )
