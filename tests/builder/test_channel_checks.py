@@ -17,6 +17,9 @@ from niicache_builder.grids import GRID_TOLERANCE
 from niicache_builder.options import BuildOptions
 from niicache_builder.prepare import joined
 from niicache_builder.recipe import make_recipe
+from niicache_builder.record import case_key
+from niicache_builder.room import UNIT_SPARE, disk_bytes, worker_bytes
+from niicache_builder.unit import make_unit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +111,48 @@ def test_one_type_holds_every_file() -> None:
     assert why.dtype == "images are stored as int16, uint8"
     scaled = [replace(cases[0], images=(header(), header(slope=0.5)))]
     assert make_recipe(scaled, BuildOptions(), (3, ""), ("mask", ""))[0].image.dtype == "float32"
+
+
+def test_all_files_of_a_case_make_its_unit_and_its_key() -> None:
+    one = several("x", header(size=5), header(size=7))
+    recipe, _ = make_recipe([one], BuildOptions(), (3, ""), ("mask", ""))
+    first, second = one.images
+    paths = one.files.images
+    others = [
+        replace(one, images=(first, replace(second, size=2))),
+        replace(one, images=(first, replace(second, mtime_ns=2))),
+        replace(one, images=(second, first)),
+        replace(one, files=replace(one.files, images=(paths[0], "elsewhere"))),
+        replace(one, files=replace(one.files, images=paths[::-1])),
+    ]
+    ids = {make_unit("a", 0, (case,), recipe).id for case in (one, *others)}
+    assert len(ids) == 1 + len(others)
+    hashes = [("1", "2"), ("2", "1"), ("1", "3"), ("1",), ("1", "2", "3")]
+    assert len({case_key(recipe, image, "") for image in hashes}) == len(hashes)
+
+
+def test_room_is_made_for_every_file() -> None:
+    few, many = ([several("x", *[header((50, 50, 50), size=200_000)] * count)] for count in (1, 4))
+    sizes = []
+    for cases in (few, many):
+        recipe, _ = make_recipe(cases, BuildOptions(chunk=(1,)), (3, ""), ("folder", ""))
+        unit = make_unit("a", 0, tuple(cases), recipe)
+        sizes.append((worker_bytes(cases, recipe), disk_bytes(unit, recipe) - UNIT_SPARE))
+    assert [4 * size for size in sizes[0]] == list(sizes[1])
+
+
+def test_a_file_that_cannot_be_read_takes_its_case_out(tmp_path: Path) -> None:
+    image = voxels(1, (4, 4, 5))
+    for name in "ab":
+        for channel in (0, 1):
+            write(tmp_path / "s" / "images" / f"{name}_{channel:04}.nii", image + channel)
+        write(tmp_path / "s" / "labels" / f"{name}.nii", (image % 3).astype("uint8"))
+    bad = tmp_path / "s" / "images" / "b_0001.nii"
+    bad.write_bytes(bad.read_bytes()[:-1])
+    built = build0(tmp_path / "s", tmp_path / "c", on_error="skip")
+    (problem,) = built.plan.problems
+    assert (problem.case, problem.path) == ("b", str(bad))
+    assert built.manifest.classes[0].cases == 1
 
 
 def test_a_build_tells_all_of_them_and_skips_what_is_to_be_skipped(tmp_path: Path) -> None:
