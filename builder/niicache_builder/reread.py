@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from niicache.errors import Problem, SourceError
+from niicache_builder.axes import split_axes
 from niicache_builder.identify import cases_in_slots, is_told
 from niicache_builder.nifti import NiftiError, read_header
 from niicache_builder.scan import CaseScan, without_labels
 from niicache_builder.sources import NO_LAYOUT, find_cases
-from niicache_builder.stale import Held, compared
+from niicache_builder.stale import BUILD, Held, compared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from niicache.cache import Cache
+    from niicache.format.manifest import Recipe
     from niicache_builder.cases import CaseFiles
     from niicache_builder.progress import Progress
     from niicache_builder.salvage import ClassSalvage
@@ -72,7 +75,7 @@ def reread(
     progress.begin("sources", len(wanted), "cases")
     for place, case in wanted.items():
         held = _held(left[place[0]], place[1], case, cache.manifest.recipe.image_files)
-        found = _read(case, held, root)
+        found = _read(case, held, root, cache.manifest.recipe)
         if isinstance(found, Problem):
             lost[place] = found
         else:
@@ -115,7 +118,7 @@ def _held(one: ClassSalvage, slot: int, case: CaseFiles, files: int) -> Held:
     )
 
 
-def _read(case: CaseFiles, held: Held, root: Path) -> CaseScan | Problem:
+def _read(case: CaseFiles, held: Held, root: Path, recipe: Recipe) -> CaseScan | Problem:
     problems = compared(held, case, root)
     if problems:
         return problems[0]
@@ -124,7 +127,39 @@ def _read(case: CaseFiles, held: Held, root: Path) -> CaseScan | Problem:
         label = None if case.label is None else read_header(root / case.label)
     except NiftiError as error:
         return error.problem(str(root / case.image), case.class_name, case.name)
-    return CaseScan(files=case, images=images, label=label)
+    found = CaseScan(files=case, images=images, label=label)
+    return found if _fits(found, recipe) else _misfit(found, root)
+
+
+def _fits(case: CaseScan, recipe: Recipe) -> bool:
+    """Tell whether a case has the axes of the cache; where hashes are damaged nothing else may."""
+    dims, label = recipe.spatial_dims, case.label
+    axes = [split_axes(header.shape, dims) for header in case.images]
+    whole = [one for one in axes if one is not None]
+    if len(whole) < len(axes) or len({spatial for spatial, _ in whole}) > 1:
+        return False
+    spatial, channels = whole[0][0], sum(count for _, count in whole)
+    padded = recipe.image.shape
+    if channels != padded[-1] or any(a > b for a, b in zip(spatial, padded[:-1], strict=True)):
+        return False
+    if recipe.label is None or label is None:
+        return True
+    if recipe.label_kind == "vector":
+        return math.prod(label.shape) == recipe.label.shape[0]
+    return split_axes(label.shape, dims) == (spatial, recipe.label.shape[-1])
+
+
+def _misfit(case: CaseScan, root: Path) -> Problem:
+    shapes = [header.shape for header in (*case.images, case.label) if header is not None]
+    return Problem(
+        code="source-changed",
+        path=str(root / case.files.image),
+        got=f"files of shape {', '.join(map(str, shapes))}",
+        expected="those of the case, which the cache has room for",
+        hint=BUILD,
+        class_name=case.files.class_name,
+        case=case.files.name,
+    )
 
 
 def _untold(cache: Cache, name: str, there: int) -> Problem:

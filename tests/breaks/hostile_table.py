@@ -99,6 +99,8 @@ def _fields() -> Iterator[Hostile]:
         "shards": (*NO_TABLE, {}, {"a/0": "x"}, {"../x/0": "0" * 64}),
         "files": (*NO_TABLE, {}, {"../x": {"size": 1, "sha256": "0" * 64}}),
         "skipped": (*NO_LIST, [None], [{}], [{"path": 7}]),
+        "recipe.image_files": (*NO_WHOLE, 1, 2),
+        "channels": (*NO_LIST, [], [7], [None], ["T1", "T2"]),
         "format_version": (None, True, 1.0, 0, 2, 2**63, "1", [], {}),
         "files.README.txt": (None, 7, [], {}, {"size": 1}),
         "more": (None, 1, {}),

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import zarr
-from building import build0, copy, live, opened, same, shards, stamps, voxels, write
+from building import build0, copy, live, older, opened, same, shards, stamps, voxels, write
 from helpers import flip_bit
 
 from niicache import BalancedSequence, open_cache
@@ -265,6 +265,17 @@ def test_one_changed_channel_costs_one_shard(
         assert build0(source, cache).written == 1
         assert rewritten(cache, before) == home(cache, case)
         check(cache, truth)
+
+
+def test_a_touched_channel_is_hashed_once_and_no_shard_written(
+    state: tuple[Path, Path, dict[Case, tuple[Path, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, cache, truth = state
+    older(truth["all", "p4"][1])
+    monkeypatch.setattr("niicache_builder.case.read_voxels", never)
+    assert build0(source, cache).written == 0
+    monkeypatch.setattr("niicache_builder.previous.hash_files", never)
+    assert not build0(source, cache).changed
 
 
 def test_channels_that_swapped_their_files_are_noticed(

@@ -41,6 +41,19 @@ def test_no_case_is_left_out_where_hashes_do_not_prove_the_others(state, tmp_pat
     assert stamps(cache) == before
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("image", (9, 9, 9)), ("image", (5, 4, 6, 2)), ("label", (4, 4, 6))]
+)
+def test_a_source_of_another_shape_is_said_to_be_so_without_its_hash(state, tmp_path, kind, shape):
+    source, cache = copy(state[0], tmp_path / "s"), copy(state[1], tmp_path / "c")
+    (cache / "a" / "cases" / f"{kind}_hash" / "c" / "0").write_bytes(b"nothing")
+    write(source / "a" / f"{kind}s" / "case001.nii.gz", voxels(99, shape).astype("uint8"))
+    before = stamps(cache)
+    with pytest.raises(SourceError, match=r"source-changed.*the cache has room for"):
+        repair(cache, source, workers=0)
+    assert stamps(cache) == before
+
+
 def test_whatever_takes_the_last_case_of_a_class_is_refused(state):
     """Also what shows only when a case is read: a worker that it kills, say."""
     manifest = open_cache(state[1]).manifest
