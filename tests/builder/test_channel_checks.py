@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_checks import GRID, case, check, mask, moved, turned
 
 from niicache.errors import SourceError
-from niicache_builder.grids import GRID_TOLERANCE
+from niicache_builder.corners import GRID_TOLERANCE
 from niicache_builder.options import BuildOptions
 from niicache_builder.prepare import joined
 from niicache_builder.recipe import make_recipe
