@@ -64,7 +64,7 @@ def plan_build(
     """Read headers and decide everything; writes nothing.
 
     Args:
-        source: Folder of class folders, or a CSV file.
+        source: A folder in a known layout, or a CSV file.
         target: Folder of the cache, which may exist already.
         options: What the user says.
         progress: Told how it goes.
@@ -90,7 +90,7 @@ def build(
     """Make a cache, or bring it up to date, or go on with an interrupted build.
 
     Args:
-        source: Folder of class folders, or a CSV file.
+        source: A folder in a known layout, or a CSV file.
         target: Folder of the cache.
         options: What the user says; the defaults if None.
         progress: Told how it goes.

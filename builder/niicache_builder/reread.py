@@ -56,7 +56,7 @@ def reread(
         cache: The cache.
         left: What is left of its classes.
         shards: Those that are to be written again.
-        source: Folder of class folders, or a CSV file.
+        source: A folder in a known layout, or a CSV file.
         progress: Told of the cases.
 
     Raises:

@@ -52,7 +52,7 @@ def stale_cases(cache: Cache, source: Path, progress: Progress) -> tuple[Problem
 
     Args:
         cache: A committed cache.
-        source: Folder of class folders, or a CSV file.
+        source: A folder in a known layout, or a CSV file.
         progress: Told of the cases read.
 
     Raises:

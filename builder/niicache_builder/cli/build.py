@@ -117,7 +117,12 @@ def build_command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Turn SOURCE, a folder of class folders or a CSV file, into the cache CACHE.
+    """Turn SOURCE into the cache CACHE.
+
+    SOURCE is a folder of class folders; or one with nnU-Net's or the Decathlon's dataset.json, or
+    with imagesTr and labelsTr (images and labels) alone, which is one class; or a CSV file
+    class,image,label. Files case_0000, case_0001, ... of one label are the channels of a case, and
+    so are columns image_<name>.
 
     Run it again after files changed, or after an interruption: it does only what is missing.
     """
