@@ -81,3 +81,13 @@ def test_what_is_damaged_is_written_again(tmp_path: Path, spoil: Callable[[Path]
     spoil(target / COLUMN)
     assert build0(source, target).written == 1
     assert {path: data for path, data in tree(target).items() if ".retired" not in path} == intact
+
+
+def test_a_folder_in_the_place_of_a_shard_is_named(tmp_path: Path) -> None:
+    source, target = folders(tmp_path / "s", {"a": 3}), tmp_path / "c"
+    build0(source, target)
+    shard = target / "a/image/c/0/0/0/0"
+    shard.unlink()
+    shard.mkdir()
+    with pytest.raises(DiskError, match=f"Is a directory .* to {shard}"):
+        build0(source, target)
