@@ -209,6 +209,11 @@ class Bench:
                 return True
         return False
 
+    def unproven(self, lost: set[Identity]) -> bool:
+        """Return whether hashes may be damaged that would prove the cases beside those lost."""
+        columns = {path.split("/")[0] for path in self.may if "/cases/" in path}
+        return not columns.isdisjoint(owner for owner, _ in lost)
+
     def emptied(self, lost: set[Identity]) -> bool:
         """Return whether a class would lose its last case."""
         assert self.now is not None
