@@ -85,7 +85,8 @@ def said_by(target: Path) -> Iterator[None]:
             f"{target}: stopped, and nothing lost; run the same command to go on"
         ) from None
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
+        places = " to ".join(str(one) for one in (error.filename, error.filename2) if one)
+        where = f" ({places})" if places else ""
         raise DiskError(
             f"{target}: the file system refused: {error.strerror or error}{where}; nothing was "
             "committed, mend it and run the same command to go on"

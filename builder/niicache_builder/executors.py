@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from niicache.errors import WorkerDiedError
 from niicache_builder.attempt import TRIES, Attempt, after_death, near
-from niicache_builder.crew import Worker, WorkerGoneError
+from niicache_builder.crew import Worker, WorkerGoneError, end_all
 from niicache_builder.durable import SYNCS_AT_ONCE
 from niicache_builder.interrupts import held_back
 from niicache_builder.work import Staged, do_unit, seal
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from niicache_builder.unit import Unit
 
 BEAT_SECONDS = 0.25
+CASE_SECONDS = 1.0
+"""What the cases under way may take when the build ends; they are not worth a longer wait."""
 
 
 def run_units(
@@ -153,7 +155,8 @@ class _Crew:
         done = worker.done
         self._ever_started |= worker.started
         self._deaths += 1
-        worker.end()
+        worker.dismiss()
+        end_all([worker])
         if not self._ever_started and self._deaths > TRIES:
             raise WorkerDiedError(
                 "no worker process could start; in a script put the call of build under "
@@ -167,8 +170,15 @@ class _Crew:
         self._idle.append(self._start())
 
     def end(self) -> None:
-        """End the workers, each after the case that it is at."""
+        """End the workers: each after the case that it is at, or before, if that hangs."""
         self._stop.value = 1
+        late = wait(self.busy, timeout=CASE_SECONDS).not_done
+        hung = [self.busy[future][0] for future in late]
+        for worker in hung:
+            worker.give_up()
+        end_all(hung, patience=0)
         self._threads.shutdown(wait=True)
-        for worker in [*self._idle, *(worker for worker, _ in self.busy.values())]:
-            worker.end()
+        workers = [*self._idle, *(worker for worker, _ in self.busy.values())]
+        for worker in workers:
+            worker.dismiss()
+        end_all(workers)

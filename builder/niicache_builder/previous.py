@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from niicache.cache import Cache, open_cache
-from niicache.errors import CacheError, NotACacheError, UncommittedError
+from niicache.errors import CacheError, DamageError, DiskError, NotACacheError, UncommittedError
 from niicache.files import retired
 from niicache.format.facts import CaseFacts
 from niicache.format.names import CACHEDIR_SIGNATURE, CACHEDIR_TAG, LOCK, ROOT, WORK, shard_path
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from niicache_builder.scan import CaseScan
 
 SHOWN_CASES = 3
+
+NO_FILE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO}
+)
+"""What is said of a file that is not there, or of something else in its place: that stays."""
 
 
 def open_target(target: Path) -> Cache | None:
@@ -71,6 +77,9 @@ def read_previous(cache: Cache) -> Previous:
     """Return what the builder needs of a committed cache.
 
     A class whose columns or checksums are damaged counts as one without any case.
+
+    Raises:
+        DiskError: The file system refused to read some, which does not say that they are damaged.
     """
     slots = {}
     for view in cache:
@@ -80,7 +89,8 @@ def read_previous(cache: Cache) -> Previous:
                 view.crcs(array)
             if cache.manifest.recipe.spots is not None:
                 view.spots()
-        except CacheError:
+        except CacheError as error:
+            _check_refused(cache, error)
             # Its shards will be written again, which mends the class.
             slots[view.name] = ()
     return Previous(
@@ -89,6 +99,17 @@ def read_previous(cache: Cache) -> Previous:
         skipped=cache.manifest.skipped,
         columns=cache.manifest.columns,
     )
+
+
+def _check_refused(cache: Cache, error: CacheError) -> None:
+    """Tell damage from a disk, or a process, that cannot read at the moment."""
+    cause = error.__cause__
+    if isinstance(error, DamageError) and isinstance(cause, OSError) and cause.errno not in NO_FILE:
+        raise DiskError(
+            f"{cache.path}: the file system refused: {cause.strerror} ({error.problems[0].path}); "
+            "nothing was written, mend it and run the same command again, or let `niicache repair` "
+            "write the file again"
+        ) from error
 
 
 def check_same_source(cache: Cache, previous: Previous, layout: Layout) -> None:

@@ -31,6 +31,7 @@ from niicache_builder.options import default_workers
 from niicache_builder.progress import Progress, Silent
 from niicache_builder.refusals import check_classes, check_proof, check_same
 from niicache_builder.reread import Sources, reread
+from niicache_builder.resume import forget
 from niicache_builder.salvage import ClassSalvage, salvage, sound_crcs
 from niicache_builder.verify import problems_of
 from niicache_builder.workers import ready_workers
@@ -206,7 +207,8 @@ class _Job:
         )
         unlike = unproven(plan, manifest, done, sources.lost)
         if unlike:
-            clean_up(target)
+            forget(plan.todo, target / WORK)
+            clean_up_failed(target)
             raise SourceError(sorted(unlike))
         crcs = sound_crcs(cache, left, self.damaged - self._kept, self._kept)
         results = all_results(plan, manifest, left, done, crcs)

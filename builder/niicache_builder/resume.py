@@ -74,6 +74,21 @@ def adopt(units: Iterable[Unit], work: Path) -> None:
             seal(Staged(result=result, partials=found, record=record), work)
 
 
+def forget(units: Iterable[Unit], work: Path) -> None:
+    """Remove what was made of units whose sources turned out to be others; the rest stays.
+
+    An interrupted build may go on from the rest, and without it nobody could tell what it has put
+    in place.
+
+    Args:
+        units: Those units.
+        work: Folder of the build.
+    """
+    for unit in units:
+        for path in work.glob(f"{unit.id}.*"):
+            path.unlink()
+
+
 def _written(work: Path, result: UnitResult, array: str) -> Path | None:
     """Return a shard under its temporary name, or its own; its bytes are read to be sure."""
     path = staged_path(work, result.id, array)

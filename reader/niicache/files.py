@@ -37,21 +37,22 @@ def read_file(root: Path, path: str, entry: FileEntry) -> bytes:
         entry: Size and digest that the manifest holds for it.
 
     Raises:
-        DamageError: Neither place holds the bytes.
+        DamageError: Neither place holds the bytes; its cause is what the file system said.
     """
-    got = "no file"
+    got, refused = "no file", None
     for candidate in (path, f"{RETIRED}/{entry.sha256}"):
         try:
             data = read_below(root, candidate, entry.size)
         except FileNotFoundError:
             continue
         except OSError as error:
-            got = error.strerror or str(error)
+            got, refused = error.strerror or str(error), error
             continue
         if len(data) == entry.size and hashlib.sha256(data).hexdigest() == entry.sha256:
             return data
         got = f"{len(data)} other bytes" if len(data) <= entry.size else "more bytes"
-    raise DamageError([damage(root / path, got, f"{entry.size} bytes, sha256 {entry.sha256[:16]}")])
+    problem = damage(root / path, got, f"{entry.size} bytes, sha256 {entry.sha256[:16]}")
+    raise DamageError([problem]) from refused
 
 
 def damage(path: Path, got: str, expected: str, *, class_name: str = "", case: str = "") -> Problem:

@@ -89,8 +89,11 @@ def test_units_under_way_are_given_up_after_a_case_when_the_build_ends(
                 raise answer
             return answer
 
-        def end(self) -> None:
+        def dismiss(self) -> None:
             ends.append(self)
+
+        def is_gone(self, _: float) -> bool:
+            return True
 
     monkeypatch.setattr(executors, "Worker", Here)
     monkeypatch.setattr(executors, "seal", lambda staged, _: staged)

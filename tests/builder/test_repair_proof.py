@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from breaks.damage import flip
+from breaks.state_disk import killed_at
 from building import build0, copy, masks, stamps, voxels, write
 
 from niicache.cache import Cache, open_cache
@@ -52,6 +53,27 @@ def test_a_source_of_another_shape_is_said_to_be_so_without_its_hash(state, tmp_
     with pytest.raises(SourceError, match=r"source-changed.*the cache has room for"):
         repair(cache, source, workers=0)
     assert stamps(cache) == before
+
+
+def test_a_refusal_leaves_an_interrupted_rebuild_as_it_was(state, tmp_path, monkeypatch):
+    """Only the folder of the build tells what it has put in place, and that it is no damage."""
+    monkeypatch.setattr("niicache_builder.arrays.SHARD_CASES", 3)
+    source, cache = copy(state[0], tmp_path / "s"), copy(state[1], tmp_path / "c")
+    hashes = cache / "a" / "cases" / "image_hash" / "c" / "0"
+    hashes.write_bytes(b"nothing")
+    for half in ("images", "labels"):
+        write(source / "a" / half / "new.nii.gz", voxels(7, (5, 4, 6), "uint8"))
+    with killed_at(1, f"'{cache / 'zarr.json'}'"):
+        build0(source, cache, chunk=(1,))
+    before = stamps(cache)
+    write(source / "a" / "images" / "case000.nii.gz", voxels(99, (5, 4, 6)))
+    with pytest.raises(SourceError, match="other sources of shard"):
+        repair(cache, source, workers=0)
+    after = stamps(cache)
+    assert {path: now for path, now in after.items() if "holder" not in path} == {
+        path: then for path, then in before.items() if "holder" not in path
+    }
+    assert [one.path for one in verify(cache).problems] == [str(hashes)]
 
 
 def test_whatever_takes_the_last_case_of_a_class_is_refused(state):
