@@ -52,12 +52,10 @@ def check_cases(
     problems: list[Problem] = []
     for case in cases:
         found: list[Finding | None] = [*check_files(case, files, spatial_dims)]
-        for path, header in zip(case.files.images, case.images, strict=True):
-            found += [
-                _check_axes(path, header, spatial_dims),
-                _check_flat(path, header, flat, spatial_dims),
-                _check_fit(path, header, spatial_dims, options),
-            ]
+        for file in zip(case.files.images, case.images, strict=True):
+            found.append(_check_axes(*file, spatial_dims))
+            found.append(_check_flat(*file, flat, spatial_dims))
+            found.append(_check_fit(*file, spatial_dims, options))
         if len(case.images) == files[0]:
             found.append(_check_channels(case, usual, spatial_dims))
         if label_kind == "mask":

@@ -65,7 +65,7 @@ STEMS = st.text("ab01_", min_size=1, max_size=6).filter(lambda text: not text.en
     ),
     layout=st.sampled_from(["c/images", "images", "imagesTr", "case"]),
 )
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_cases_and_numbers_of_channels_come_back(
     tmp_path_factory: pytest.TempPathFactory, counts: dict[str, int], layout: str
 ) -> None:
@@ -93,6 +93,13 @@ def test_a_label_of_the_whole_name_goes_before_a_number(tmp_path: Path) -> None:
     layout = find_cases(tmp_path)
     assert layout.problems == ()
     assert names(layout) == {"c": ["x_0000", "x_0001", "y"]}
+
+
+def test_a_channel_of_one_label_is_no_case_of_another(tmp_path: Path) -> None:
+    put(tmp_path, "c/images/x_0000.nii", "c/labels/x_0000.nii", "c/labels/x.nii")
+    layout = find_cases(tmp_path)
+    assert only(layout, "unpaired-label").case == "x"
+    assert names(layout) == {"c": ["x_0000"]}
 
 
 def test_a_whole_image_goes_before_its_channels(tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ JSON = st.recursive(
         st.sampled_from([*V2, "dataset", "modality", "training", "test", "labels"]), JSON
     )
 )
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_it_says_there_is_a_layout(tmp_path: Path, document: dict[str, Any]) -> None:
     layout = find_cases(say(tmp_path, document))
     assert layout.problems or layout.cases

@@ -57,11 +57,8 @@ def images_of(
             doubtful.add(case)
         else:
             found.setdefault(case, {})[number] = volumes.files[stem]
-    gaps = {
-        case: next(n for n in range(len(channels)) if n not in channels)
-        for case, channels in found.items()
-        if case not in doubtful and max(channels) >= len(channels)
-    }
+    gaps = {case: _gap(channels) for case, channels in found.items() if case not in doubtful}
+    gaps = {case: number for case, number in gaps.items() if number is not None}
     return Images(
         files={
             case: tuple(channels[number] for number in sorted(channels))
@@ -74,6 +71,11 @@ def images_of(
             for case, number in sorted(gaps.items())
         ),
     )
+
+
+def _gap(channels: Mapping[int, str]) -> int | None:
+    """Return the first channel that is not there, None where none is missing."""
+    return next((number for number in range(max(channels)) if number not in channels), None)
 
 
 def numbered(stem: str) -> tuple[str, int] | None:
