@@ -152,11 +152,11 @@ def test_brought_up_to_date_it_gets_columns_and_no_other_voxels(cache_path, tmp_
 
 def test_statistics_that_it_does_not_hold_are_not_made_up(cache_path, tmp_path):
     write_source(tmp_path / "source")
-    with pytest.raises(OptionError, match="nonzero_mean, nonzero_std of each case"):
+    with pytest.raises(OptionError, match="asks for nonzero of each case"):
         niicache.BalancedSequence(cache_path, 2, normalize=("zscore", "nonzero"))
     # All of its shards are written again, so all statistics are known.
     built = build(tmp_path / "source", cache_path, BuildOptions(shape=(9, 9), workers=0))
-    assert "nonzero_mean" in built.manifest.columns
+    assert "nonzero" in built.manifest.columns
     niicache.BalancedSequence(cache_path, 2, normalize=("zscore", "nonzero"))[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from niicache.format.facts import CaseFacts
+from niicache.format.facts import STATISTICS, CaseFacts
 from niicache.format.geometry import Box, centred
 from niicache.format.grid import plan_grid
 from niicache_builder.crop import foreground_box
@@ -213,9 +213,7 @@ def _facts(
         crop_stop=() if recipe.crop is None else grid.crop.stop,
         sform_code=case.image.sform_code,
         qform_code=case.image.qform_code,
-        nonzero_minimum=tuple(c.minimum for c in nonzero),
-        nonzero_maximum=tuple(c.maximum for c in nonzero),
-        nonzero_mean=tuple(c.mean for c in nonzero),
-        nonzero_std=tuple(c.std for c in nonzero),
-        nonzero_percentiles=tuple(c.percentiles for c in nonzero),
+        nonzero=tuple(
+            (*(getattr(c, name) for name in STATISTICS), *c.percentiles) for c in nonzero
+        ),
     )

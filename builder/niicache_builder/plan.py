@@ -153,8 +153,10 @@ def _columns(recipe: Recipe, previous: Previous | None) -> tuple[str, ...]:
         previous: The cache of which shards are kept, if there is one: what it does not tell of
             their voxels is not told of any.
     """
-    known = NONZERO if previous is None else set(NONZERO) & set(previous.columns)
-    return tuple(sorted((*CODES, *known, *(() if recipe.crop is None else CROPPED))))
+    names = {*CODES, NONZERO, *(() if recipe.crop is None else CROPPED)}
+    if previous is not None and NONZERO not in previous.columns:
+        names.remove(NONZERO)
+    return tuple(sorted(names))
 
 
 def _spatial_dims(scan: Scan, options: BuildOptions) -> tuple[int, str]:

@@ -224,9 +224,9 @@ def test_records_of_an_older_builder_are_done_again(source, tmp_path, monkeypatc
 
 
 def test_codes_are_columns_of_every_new_cache_and_boxes_of_cropped_ones(cache_path, vector_cache):
-    assert open_cache(cache_path).manifest.columns == tuple(sorted((*CODES, *CROPPED, *NONZERO)))
+    assert open_cache(cache_path).manifest.columns == tuple(sorted((*CODES, *CROPPED, NONZERO)))
     cache = open_cache(vector_cache)
-    assert cache.manifest.columns == tuple(sorted((*CODES, *NONZERO)))
+    assert cache.manifest.columns == tuple(sorted((*CODES, NONZERO)))
     assert set(CODES) <= set(cache.columns)
     assert not set(CROPPED) & set(cache.columns)
     with pytest.raises(OptionError, match="column: got 'crop_start'"):

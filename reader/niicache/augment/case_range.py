@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, on_image
 from niicache.augment.normalise import linear, straight_line
-from niicache.augment.transform import named
+from niicache.augment.transform import asked
 from niicache.errors import OptionError
 from niicache.format.facts import PERCENTILES
 
@@ -86,7 +86,7 @@ class MinMax(CaseRange):
     @property
     def asks(self) -> frozenset[str]:
         """The least and the greatest voxel."""
-        return frozenset(named(name, nonzero=self.nonzero) for name in ("minimum", "maximum"))
+        return asked("minimum", "maximum", nonzero=self.nonzero)
 
     def _ends(self, facts: Facts) -> tuple[tuple[float, float], ...] | None:
         low, high = (facts.of(name, nonzero=self.nonzero) for name in ("minimum", "maximum"))
@@ -125,7 +125,7 @@ class Percentile(CaseRange):
     @property
     def asks(self) -> frozenset[str]:
         """The percentiles."""
-        return frozenset({named("percentiles", nonzero=self.nonzero)})
+        return asked("percentiles", nonzero=self.nonzero)
 
     def _ends(self, facts: Facts) -> tuple[tuple[float, float], ...] | None:
         low, high = PERCENTILES.index(self.low), PERCENTILES.index(self.high)

@@ -10,7 +10,7 @@ import numpy as np
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, on_image
 from niicache.augment.kernels import intensity as loops
-from niicache.augment.transform import Facts, named
+from niicache.augment.transform import Facts, asked
 from niicache.augment.warp import Line
 from niicache.errors import OptionError
 from niicache.options import check_one_of
@@ -48,7 +48,7 @@ class ZScore(Intensity):
         """Mean and deviation of the case."""
         if self.of == "image":
             return frozenset()
-        return frozenset(named(name, nonzero=self.nonzero) for name in ("mean", "std"))
+        return asked("mean", "std", nonzero=self.nonzero)
 
     def _drawn(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from niicache.errors import OptionError
+from niicache.format.facts import NONZERO, STATISTICS
 from niicache.options import check_flag
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class Facts:
         minimum: The least finite one, likewise.
         maximum: The greatest finite one, likewise.
         percentiles: Their 0.5, 1, 5, 50, 95, 99 and 99.5 %, seven numbers a channel.
-        nonzero_mean, nonzero_std, nonzero_minimum, nonzero_maximum, nonzero_percentiles: The same
-            of the voxels that are not 0.
+        nonzero: Of the voxels that are not 0, for each channel: minimum, maximum, mean, standard
+            deviation and the percentiles.
     """
 
     spacing: tuple[float, ...] | None = None
@@ -35,20 +36,17 @@ class Facts:
     minimum: tuple[float, ...] | None = None
     maximum: tuple[float, ...] | None = None
     percentiles: tuple[tuple[float, ...], ...] | None = None
-    nonzero_mean: tuple[float, ...] | None = None
-    nonzero_std: tuple[float, ...] | None = None
-    nonzero_minimum: tuple[float, ...] | None = None
-    nonzero_maximum: tuple[float, ...] | None = None
-    nonzero_percentiles: tuple[tuple[float, ...], ...] | None = None
+    nonzero: tuple[tuple[float, ...], ...] | None = None
 
     def of(self, name: str, *, nonzero: bool) -> Any:
-        """Return a fact of all voxels, or of those that are not 0."""
-        return getattr(self, named(name, nonzero=nonzero))
-
-
-def named(name: str, *, nonzero: bool) -> str:
-    """Return the name that a fact of all voxels has, or of those that are not 0."""
-    return f"nonzero_{name}" if nonzero else name
+        """Return a statistic of all voxels, or of those that are not 0; None where not known."""
+        if not nonzero:
+            return getattr(self, name)
+        if self.nonzero is None:
+            return None
+        if name == "percentiles":
+            return tuple(one[len(STATISTICS) :] for one in self.nonzero)
+        return tuple(one[STATISTICS.index(name)] for one in self.nonzero)
 
 
 class Transform(ABC):
@@ -133,6 +131,11 @@ class Transform(ABC):
     def _set(self, name: str, value: object) -> None:
         """Replace an option of a frozen dataclass by its checked form."""
         object.__setattr__(self, name, value)
+
+
+def asked(*names: str, nonzero: bool) -> frozenset[str]:
+    """Return the facts in which statistics are, of all voxels or of those that are not 0."""
+    return frozenset({NONZERO} if nonzero else names)
 
 
 class ByChance(Transform):

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PERCENTILES: Final = (0.5, 1.0, 5.0, 50.0, 95.0, 99.0, 99.5)
+STATISTICS: Final = ("minimum", "maximum", "mean", "std")
+"""What the column ``nonzero`` begins with, for each channel; percentiles follow."""
 
-Dim = Literal["file", "axis", "source_axis", "channel", "percentile", "four", "label_value"]
+Dim = Literal[
+    "file", "axis", "source_axis", "channel", "percentile", "statistic", "four", "label_value"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Column:
             "source_axis": axes + 1,
             "channel": channels,
             "percentile": len(PERCENTILES),
+            "statistic": len(STATISTICS) + len(PERCENTILES),
             "four": 4,
             "label_value": label_values,
         }
@@ -117,16 +122,12 @@ class CaseFacts:
     crop_stop: tuple[int, ...] = _later((), "int64", "one past the last voxel of that box", "axis")
     sform_code: int = _later(0, "int64", "sform_code of the source image")
     qform_code: int = _later(0, "int64", "qform_code of the source image")
-    nonzero_minimum: tuple[float, ...] = _later(
-        (), "float64", "of the finite real voxels that are not 0", "channel"
-    )
-    nonzero_maximum: tuple[float, ...] = _later((), "float64", "of the same", "channel")
-    nonzero_mean: tuple[float, ...] = _later((), "float64", "of the same", "channel")
-    nonzero_std: tuple[float, ...] = _later(
-        (), "float64", "population standard deviation of the same", "channel"
-    )
-    nonzero_percentiles: tuple[tuple[float, ...], ...] = _later(
-        (), "float64", "percentiles of the same", "channel", "percentile"
+    nonzero: tuple[tuple[float, ...], ...] = _later(
+        (),
+        "float64",
+        "of the finite real voxels that are not 0: minimum, maximum, mean, std, percentiles",
+        "channel",
+        "statistic",
     )
 
 
@@ -142,7 +143,7 @@ LATER: Final = {column.name: column for column, default in _ALL if default is no
 
 CROPPED: Final = ("crop_start", "crop_stop")
 CODES: Final = ("qform_code", "sform_code")
-NONZERO: Final = tuple(name for name in sorted(LATER) if name.startswith("nonzero_"))
+NONZERO: Final = "nonzero"
 
 A_FILE: Final = frozenset(column.name for column in COLUMNS if "file" in column.dims)
 """Columns with an entry a file of the image. Facts hold a tuple of one where there is one file."""
