@@ -161,15 +161,15 @@ def test_channels_of_a_case_folder(tmp_path: Path) -> None:
 def test_a_table_with_a_column_a_channel(tmp_path: Path) -> None:
     put(tmp_path, "a1.nii", "b1.nii", "a2.hdr", "a2.img", "b2.nii", "m.nii")
     rows = ["b1.nii,m.nii,a1.nii", "b2.nii,m.nii,a2.img"]
-    layout = find_cases(table(tmp_path, "image_FLAIR,label,image_t1", *rows))
+    layout = find_cases(table(tmp_path, "image_t1,label,image_FLAIR", *rows))
     assert layout.problems == ()
     assert layout.classes == ("all",)
-    assert layout.channels == ("flair", "t1")
+    assert layout.channels == ("t1", "flair")
     assert [(case.name, case.images) for case in layout.cases] == [
         ("b1", ("b1.nii", "a1.nii")),
         ("b2", ("b2.nii", "a2.hdr")),
     ]
-    assert "columns image_flair, label, image_t1" in layout.reason
+    assert "columns image_t1, label, image_flair" in layout.reason
 
 
 def test_a_column_image_goes_before_columns_of_channels(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_members_of_the_wrong_kind(tmp_path: Path, change: dict[str, Any], said:
         (b"[]", "list of 0"),
         (b'{"training": []} ', "no case"),
         (b'{"training": [' + b"7," * 5000 + b"7]}", "4,901 more of this kind"),
-        (b'{"training": []' + b" " * 2000 + b"}", "more than 2,000 bytes"),
+        (b'{"training": []' + b" " * 2000 + b"}", "more than 16,777,216 bytes"),
     ],
     ids=range(10),
 )
@@ -228,6 +228,7 @@ def test_hostile_text(
 ) -> None:
     if said.startswith("more than"):
         monkeypatch.setattr(dataset_json, "MOST_BYTES", 2000)
+    put(tmp_path, *ONE)  # which are there, and nobody may guess that they are meant
     layout = find_cases(say(tmp_path, data))
     assert layout.cases == ()
     assert any(said in problem.got for problem in layout.problems)

@@ -9,16 +9,18 @@ from niicache.errors import Problem
 from niicache_builder.cases import Layout
 from niicache_builder.nifti_names import files_of
 from niicache_builder.sources import dataset_folders, dataset_listed
-from niicache_builder.sources.dataset_text import FILE, Dataset, read_dataset
+from niicache_builder.sources.dataset_text import FILE, read_dataset, unusable
 from niicache_builder.sources.found import CSV_HINT, Found, many
 from niicache_builder.sources.one_class import CLASS, left_out
 from niicache_builder.sources.tree import walk
 
 if TYPE_CHECKING:
+    from niicache_builder.sources.dataset_text import Dataset
     from niicache_builder.sources.tree import Folder
 
 NAME = "dataset-json"
 MOST_BYTES = 16 * 2**20
+_LENGTH = (f"more than {MOST_BYTES:,} bytes", f"at most {MOST_BYTES:,}")
 
 
 def read(source: Path) -> Layout | None:
@@ -32,7 +34,7 @@ def read(source: Path) -> Layout | None:
         return None
     with file.open("rb") as opened:
         data = opened.read(MOST_BYTES + 1)
-    dataset = read_dataset(data) if len(data) <= MOST_BYTES else _too_long()
+    dataset = read_dataset(data) if len(data) <= MOST_BYTES else unusable(*_LENGTH)
     if dataset is None:
         return None
     root, seen = walk(str(source))
@@ -60,10 +62,6 @@ def read(source: Path) -> Layout | None:
     )
 
 
-def _too_long() -> Dataset:
-    return Dataset(faults=((f"more than {MOST_BYTES:,} bytes", f"at most {MOST_BYTES:,}"),))
-
-
 def _fault(file: Path, got: str, expected: str) -> Problem:
     hint = f"mend {FILE}, or take it out; or {CSV_HINT}"
     return Problem(code="dataset-json", path=str(file), got=got, expected=expected, hint=hint)
@@ -77,7 +75,7 @@ def _notes(source: Path, root: Folder, dataset: Dataset, found: Found) -> tuple[
     ]
     if dataset.count not in {None, there}:
         notes.append(f"numTraining of {FILE} is {dataset.count:,}, but {many(there, 'case')} there")
-    if dataset.entries is not None:
+    if dataset.entries is not None and not dataset.faults:
         used = {path for case in found.cases for path in (*case.images, case.label)}
         folders = (inner for inner in root.folders if inner.name in {"imagesTr", "labelsTr"})
         paths = [folder.inside(name) for folder in folders for name in folder.volumes]

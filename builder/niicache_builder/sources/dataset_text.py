@@ -73,9 +73,9 @@ def read_dataset(data: bytes) -> Dataset | None:
     try:
         document = parse(data.removeprefix(codecs.BOM_UTF8))
     except ValueError as error:
-        return Dataset(faults=((f"no JSON text ({error})", "JSON"),))
+        return unusable(f"no JSON text ({error})", "JSON")
     if not isinstance(document, dict):
-        return Dataset(faults=((f"{shown(document)}", "an object"),))
+        return unusable(shown(document), "an object")
     if not any(name in document for name in OURS):
         return None
     faults: list[tuple[str, str]] = []
@@ -98,6 +98,11 @@ def read_dataset(data: bytes) -> Dataset | None:
         aside=tuple((name, len(value)) for name, value in aside if isinstance(value, list)),
         faults=tuple(faults),
     )
+
+
+def unusable(got: str, expected: str) -> Dataset:
+    """Return what a file says that says nothing: no case, lest one is guessed from the folders."""
+    return Dataset(entries=(), faults=((got, expected),))
 
 
 def _channels(document: dict[str, Any], faults: list[tuple[str, str]]) -> tuple[str, ...]:
