@@ -181,6 +181,14 @@ def test_a_column_image_goes_before_columns_of_channels(tmp_path: Path) -> None:
     assert layout.notes == ("columns ignored: 1, the first is 'image_id'",)
 
 
+def test_a_case_is_named_without_the_number_of_its_first_channel(tmp_path: Path) -> None:
+    put(tmp_path, "x_0000.nii", "x_0001.nii", "m.nii")
+    layout = find_cases(table(tmp_path, "image_a,image_b,label", "x_0000.nii,x_0001.nii,m.nii"))
+    assert [case.name for case in layout.cases] == ["x"]
+    layout = find_cases(table(tmp_path, "class,image,label", "c,x_0000.nii,m.nii"))
+    assert [case.name for case in layout.cases] == ["x_0000"]
+
+
 def test_what_is_wrong_with_a_table_of_channels(tmp_path: Path) -> None:
     put(tmp_path, "1.nii", "2.nii", "m.nii")
     rows = [
@@ -188,6 +196,7 @@ def test_what_is_wrong_with_a_table_of_channels(tmp_path: Path) -> None:
         "1.nii,gone.nii,m.nii",
         "2.nii,2.png,m.nii",
         f"{'n' * 300}.nii,2.nii,m.nii",
+        "2.nii,2.nii,m.nii",
     ]
     layout = find_cases(table(tmp_path, "image_a,image_b,label", *rows))
     assert [(one.code, one.got[:60]) for one in layout.problems] == [
@@ -195,6 +204,7 @@ def test_what_is_wrong_with_a_table_of_channels(tmp_path: Path) -> None:
         ("missing-file", f"no such file (image_b in line 3 of {tmp_path}"[:60]),
         ("not-nifti-name", f"a name of another kind (image_b in line 4 of {tmp_path}"[:60]),
         ("missing-file", f"no such file (image_a in line 5 of {tmp_path}"[:60]),
+        ("channel-twice", f"2 channels of line 6 of {tmp_path}"[:60]),
     ]
     assert layout.cases == ()
     assert (

@@ -97,18 +97,29 @@ def _faults(source: Path, row: Row, images: Sequence[str]) -> list[Problem]:
                 class_name=row.class_name,
             )
         )
-    return faults
+    return faults + [
+        Problem(
+            code="channel-twice",
+            path=str(source.parent / text),
+            got=f"{count} channels of line {row.line} of {source}",
+            expected="another file for each channel",
+            hint="mend the row",
+            class_name=row.class_name,
+        )
+        for text, count in Counter(filter(None, row.images)).items()
+        if count > 1
+    ]
 
 
 def _named(
     source: Path, found: Sequence[tuple[int, CaseFiles]]
 ) -> tuple[tuple[CaseFiles, ...], tuple[Problem, ...]]:
     """Name each case after its first image, and refuse those that still share a name."""
-    images = {(case.class_name, case.image) for _, case in found}
-    stems = Counter((name, stem(Path(image).name)) for name, image in images)
+    images = {(case.class_name, case.image): _short(case) for _, case in found}
+    stems = Counter((name, short) for (name, _), short in images.items())
     groups: dict[tuple[str, str], list[tuple[int, CaseFiles]]] = {}
     for line, case in found:
-        short = stem(Path(case.image).name) or ""
+        short = _short(case)
         alone = stems[case.class_name, short] == 1
         name = short if alone else (stem(case.image) or "").replace("/", "__")
         groups.setdefault((case.class_name, name), []).append((line, case))
@@ -130,6 +141,12 @@ def _named(
             )
         )
     return tuple(cases), tuple(problems)
+
+
+def _short(case: CaseFiles) -> str:
+    """Return the name of the first image, without the number of a first channel."""
+    name = stem(Path(case.image).name) or ""
+    return name.removesuffix("_0000") if len(case.images) > 1 else name
 
 
 def _reason(table: Rows, classes: Sequence[str], cases: Sequence[CaseFiles]) -> str:
