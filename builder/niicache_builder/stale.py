@@ -56,13 +56,15 @@ def stale_cases(cache: Cache, source: Path, progress: Progress) -> tuple[Problem
         progress: Told of the cases read.
 
     Raises:
-        SourceError: It is not a source.
+        SourceError: It is not a source, or one of other cases.
     """
     layout = find_cases(source.expanduser())
     if layout.name == NO_LAYOUT:
         raise SourceError(layout.problems)
     held, unknown = _held(cache)
     there = {(case.class_name, case.name): case for case in layout.cases}
+    if held and there and not any((one.class_name, one.name) in there for one in held):
+        raise SourceError((_other(cache, source),))
     problems = list(_new(cache, held, unknown, layout))
     progress.begin("sources", len(held), "cases")
     with ThreadPoolExecutor(default_workers(), thread_name_prefix="niicache-sources") as pool:
@@ -75,6 +77,16 @@ def stale_cases(cache: Cache, source: Path, progress: Progress) -> tuple[Problem
             progress.advance(1)
     progress.end()
     return tuple(sorted(problems))
+
+
+def _other(cache: Cache, source: Path) -> Problem:
+    return Problem(
+        code="other-source",
+        path=str(source),
+        got=f"a source without one case of {cache.path}",
+        expected="the source that it was built from",
+        hint="check the path; `niicache build` keeps class and name of each case",
+    )
 
 
 def _held(cache: Cache) -> tuple[list[Held], set[str]]:
