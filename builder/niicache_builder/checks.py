@@ -213,7 +213,7 @@ def _check_grid(case: CaseScan, spatial_dims: int) -> Finding | None:
         case.files.label or "",
         f"a corner of the mask lies {apart:.4g} mm from the image's",
         f"at most {GRID_TOLERANCE * smallest:.4g} mm (affines of image and mask differ)",
-        "resample the mask onto the image's grid, or copy the image's affine into it",
+        "resample the mask onto the image's grid; copy the image's affine only if that is wrong",
     )
 
 

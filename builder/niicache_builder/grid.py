@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from niicache_builder.orient import turned, unturned
-from niicache_builder.resample import interpolated, nearest
+from niicache_builder.resample import interpolated, nearest_label
 
 if TYPE_CHECKING:
     from niicache.format.grid import Grid
@@ -31,7 +31,7 @@ def regridded(
     if not grid.is_resampled:
         return kept
     if interpolation is None:
-        return nearest(kept, grid.shape)
+        return nearest_label(kept, grid.shape)
     return interpolated(kept, grid.shape, interpolation, thick=grid.thick)
 
 
@@ -56,7 +56,7 @@ def ungridded(voxels: np.ndarray, grid: Grid) -> np.ndarray:
     if grid.is_resampled:
         floats = voxels.dtype.kind == "f"
         shape = grid.crop.shape
-        voxels = interpolated(voxels, shape, "linear") if floats else nearest(voxels, shape)
+        voxels = interpolated(voxels, shape, "linear") if floats else nearest_label(voxels, shape)
     whole = grid.turn.shape(grid.source)
     if grid.crop.shape != whole:
         cut = voxels

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError, Problem, SourceError
-from niicache.format.facts import CODES, CROPPED, NONZERO
 from niicache.format.manifest import Recipe, SkippedCase
 from niicache_builder.axes import guess_label_kind, guess_spatial_dims
 from niicache_builder.checks import check_cases
 from niicache_builder.doubts import doubts
 from niicache_builder.preparation import check_axes
-from niicache_builder.recipe import Decisions, make_recipe
+from niicache_builder.recipe import Decisions, later_columns, make_recipe
 from niicache_builder.room import disk_bytes, worker_bytes
 from niicache_builder.slots import assign_slots
 from niicache_builder.unit import Unit, make_unit
@@ -105,7 +104,8 @@ def make_plan(
         OptionError: An option does not go with the source.
     """
     dims = _spatial_dims(scan, options)
-    check_axes(options, dims[0])
+    if scan.cases:  # else the problems of the source say more
+        check_axes(options, dims[0])
     kind = _label_kind(scan, options)
     found = check_cases(
         scan.cases,
@@ -138,25 +138,11 @@ def make_plan(
         warnings=doubts(sound, root=scan.layout.root, label_kind=kind[0], headers=scan.warnings),
         split=options.split_rule,
         on_duplicates=options.on_duplicates,
-        columns=_columns(recipe, kept if len(todo) < len(units) else None),
+        columns=later_columns(recipe, kept.columns if kept and len(todo) < len(units) else None),
         previous=kept,
         disk_bytes=sum(disk_bytes(unit, recipe) for unit in todo),
         worker_bytes=worker_bytes(sound, recipe),
     )
-
-
-def _columns(recipe: Recipe, previous: Previous | None) -> tuple[str, ...]:
-    """Return the names of the columns beyond the first set.
-
-    Args:
-        recipe: How voxels become bytes.
-        previous: The cache of which shards are kept, if there is one: what it does not tell of
-            their voxels is not told of any.
-    """
-    names = {*CODES, NONZERO, *(() if recipe.crop is None else CROPPED)}
-    if previous is not None and NONZERO not in previous.columns:
-        names.remove(NONZERO)
-    return tuple(sorted(names))
 
 
 def _spatial_dims(scan: Scan, options: BuildOptions) -> tuple[int, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError
+from niicache.format.facts import CODES, CROPPED, NONZERO
 from niicache.format.manifest import Recipe
 from niicache_builder.arrays import (
     chunk_reason,
@@ -88,6 +89,20 @@ def make_recipe(
         codec=codec_reason(options.codec, image, label),
         preparation=planned_text(cases, recipe),
     )
+
+
+def later_columns(recipe: Recipe, before: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the columns beyond the first set.
+
+    Args:
+        recipe: How voxels become bytes.
+        before: Those of the cache of which shards are kept, None where none is: what it does not
+            tell of their voxels is not told of any.
+    """
+    names = {*CODES, NONZERO, *(() if recipe.crop is None else CROPPED)}
+    if before is not None and NONZERO not in before:
+        names.remove(NONZERO)
+    return tuple(sorted(names))
 
 
 def _layouts(

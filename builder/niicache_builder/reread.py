@@ -10,6 +10,7 @@ from niicache.errors import Problem, SourceError
 from niicache_builder.axes import split_axes
 from niicache_builder.identify import cases_in_slots, is_told
 from niicache_builder.nifti import NiftiError, read_header
+from niicache_builder.preparation import prepared_shape
 from niicache_builder.scan import CaseScan, without_labels
 from niicache_builder.sources import NO_LAYOUT, find_cases
 from niicache_builder.stale import BUILD, Held, compared
@@ -139,8 +140,11 @@ def _fits(case: CaseScan, recipe: Recipe) -> bool:
     if len(whole) < len(axes) or len({spatial for spatial, _ in whole}) > 1:
         return False
     spatial, channels = whole[0][0], sum(count for _, count in whole)
-    padded = recipe.image.shape
-    if channels != padded[-1] or any(a > b for a, b in zip(spatial, padded[:-1], strict=True)):
+    *padded, held = recipe.image.shape
+    stored = prepared_shape(case.images[0], dims, recipe)
+    # How much of a case a crop leaves is known when it is read.
+    fits = recipe.crop is not None or all(a <= b for a, b in zip(stored, padded, strict=True))
+    if channels != held or not fits:
         return False
     if recipe.label is None or label is None:
         return True

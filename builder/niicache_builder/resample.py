@@ -37,6 +37,35 @@ def nearest(voxels: np.ndarray, shape: Shape) -> np.ndarray:
     return voxels
 
 
+def nearest_label(voxels: np.ndarray, shape: Shape) -> np.ndarray:
+    """Return the nearest labels; where several voxels are as near, what most of them hold.
+
+    Of values that as many hold it is the smallest, so that no side of a label is favoured: to take
+    the later voxel would move every label by half a voxel where a grid is halved.
+
+    Args:
+        voxels: ``(*spatial, ...)`` of any dtype; other axes stay.
+        shape: The spatial shape to be.
+    """
+    made = [voxels]
+    for axis, (old, new) in enumerate(zip(voxels.shape, shape, strict=False)):
+        if old != new:
+            at = (2 * np.arange(new) + 1) * old
+            ends = at // (2 * new), (at - 1) // (2 * new)  # alike but between two voxels
+            both = ends if (ends[0] != ends[1]).any() else ends[:1]
+            made = [one.take(end, axis=axis) for one in made for end in both]
+    if len(made) == 1:
+        return made[0]
+    near = np.sort(made, axis=0)
+    best: np.ndarray = near[0]
+    most = np.zeros(near.shape[1:], np.uint8)
+    for one in near:
+        count = (near == one).sum(axis=0, dtype=np.uint8)
+        best = np.where(count > most, one, best)
+        most = np.maximum(count, most)
+    return best
+
+
 def interpolated(
     voxels: np.ndarray, shape: Shape, interpolation: Interpolation, *, thick: int | None = None
 ) -> np.ndarray:
@@ -52,6 +81,10 @@ def interpolated(
         interpolation: Linear, or cubic as a spline through the voxels.
         thick: Axis along which the nearest voxel is taken, and within whose slices is interpolated.
     """
+    if thick is not None and shape[thick] > voxels.shape[thick]:
+        # Repeated last: as slices are all that is interpolated, it is the same, and much less.
+        within = (*shape[:thick], voxels.shape[thick], *shape[thick + 1 :])
+        return nearest(interpolated(voxels, within, interpolation, thick=thick), shape)
     if thick is not None:
         along = (*voxels.shape[:thick], shape[thick])
         voxels = nearest(voxels, along)

@@ -101,6 +101,15 @@ def _nifti_shape(shape: Shape, axes: int) -> Shape:
     return (*spatial, *[1] * (3 - axes), *channels)
 
 
+def _is_source(cache: Cache, class_name: str, target: Path) -> bool:
+    """Tell whether a path ends as that of a source; where sources lie the cache does not know."""
+    if class_name not in cache.classes:
+        return False
+    paths = [cache[class_name].column(name).ravel().tolist() for name in ("image", "label")]
+    name = f"/{target.resolve().as_posix()}"
+    return any(path and name.endswith(f"/{path}") for column in paths for path in column)
+
+
 def restore_file(cache: Cache, case: tuple[str, str], array: Path, target: Path) -> Nifti1Image:
     """Restore the array of a .npy file, write the image, and return it.
 
@@ -116,6 +125,11 @@ def restore_file(cache: Cache, case: tuple[str, str], array: Path, target: Path)
     """
     if not target.name.endswith(SUFFIXES):
         raise OptionError(f"{target}: got this name, expected one that ends with .nii or .nii.gz")
+    if target.exists() and _is_source(cache, case[0], target):
+        raise OptionError(
+            f"{target}: got the name of a source of the cache, expected another; nothing was "
+            "written"
+        )
     if cache.path.resolve() in target.resolve().parents:
         raise OptionError(f"{target}: got a place in the cache, expected one elsewhere")
     try:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from niicache.errors import LeakWarning
 from niicache.inert import inert
 from niicache.splits import fold_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from niicache.cache import Cache
     from niicache.splits import Member
 
 
-def warn_of_leaks(cache: Cache, seed: str, folds: int, in_pool: Callable[[Member], bool]) -> None:
+def warn_of_leaks(
+    cache: Cache,
+    seed: str,
+    folds: int,
+    rows: Sequence[np.ndarray],
+    in_pool: Callable[[Member], bool],
+) -> None:
     """Warn once where images of equal bytes lie in different folds.
 
     A build refuses them in different splits; of folds it knows nothing.
@@ -25,12 +33,13 @@ def warn_of_leaks(cache: Cache, seed: str, folds: int, in_pool: Callable[[Member
         cache: The open cache.
         seed: Of the folds.
         folds: How many there are.
+        rows: Which rows of each class count, (slots,) bool.
         in_pool: Whether folds are made of a case.
 
     Raises:
         DamageError: Columns cannot be read.
     """
-    pairs = list(_leaks(cache, seed, folds, in_pool))
+    pairs = list(_leaks(cache, seed, folds, rows, in_pool))
     if pairs:
         one, other = (inert(f"{member.class_name}/{member.name}") for member in pairs[0])
         warnings.warn(
@@ -44,13 +53,17 @@ def warn_of_leaks(cache: Cache, seed: str, folds: int, in_pool: Callable[[Member
 
 
 def _leaks(
-    cache: Cache, seed: str, folds: int, in_pool: Callable[[Member], bool]
+    cache: Cache,
+    seed: str,
+    folds: int,
+    rows: Sequence[np.ndarray],
+    in_pool: Callable[[Member], bool],
 ) -> Iterator[tuple[Member, Member]]:
     """Yield the first case that holds an image, with each other one in another fold."""
     same: dict[object, list[Member]] = {}
-    for view in cache:
+    for view, counted in zip(cache, rows, strict=True):
         hashes, members = view.stored_column("image_hash").tolist(), view.members
-        for row in view.occupied.tolist():
+        for row in np.flatnonzero(counted).tolist():
             key = tuple(hashes[row]) if isinstance(hashes[row], list) else hashes[row]
             same.setdefault(key, []).append(members[row])
     for copies in same.values():

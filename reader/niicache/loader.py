@@ -77,6 +77,11 @@ class Loader:
             self._vectors = Vectors(self._labels)
         self._filler = Filler(memory=memory, check=check)
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether labels are masks."""
+        return self.cache.manifest.recipe.label_kind == "mask"
+
     def load(self, draw: Draw, work: SampleWork | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the images and labels of a draw.
 
@@ -113,6 +118,7 @@ class Loader:
         if problems:
             raise DamageError(problems)
         work.finish(images, np.zeros((len(slots), 0), np.float32))
+        work.pad(images)
         return images
 
     def empty(self, draw: Draw, work: SampleWork | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -198,8 +204,7 @@ class Loader:
         """Return what it costs to read patches, images and masks, where none is in memory."""
         assert isinstance(work, PatchWork)  # noqa: S101 - whole cases are read whole
         work.draw(draw, np.arange(len(draw.rows)))
-        masks = self.cache.manifest.recipe.label_kind == "mask"
-        halves = [self._images, *([self._labels] if masks else [])]
+        halves = [self._images, *([self._labels] if self.has_masks else [])]
         parts = [work.reading(readers, draw) for readers in halves]
         return Reading(sum(one.decoded for one in parts), sum(one.useful for one in parts))
 

@@ -74,14 +74,17 @@ class Selection:
         problems += _where_problems(self.where, cache.columns)
         if problems:
             raise OptionError("\n".join(problems))
+        met = [self._meeting(view) for view in cache]
         if self.fold is not None:
             seed = "" if rule is None else rule.seed
-            warn_of_leaks(cache, seed, self.fold[1], lambda member: _in_pool(member, rule))
-        return tuple(self._of_class(view, rule) for view in cache)
+            warn_of_leaks(cache, seed, self.fold[1], met, lambda one: _in_pool(one, rule))
+        return tuple(
+            self._of_split(view, rows, rule) for view, rows in zip(cache, met, strict=True)
+        )
 
-    def _of_class(self, view: ClassView, rule: SplitRule | None) -> np.ndarray:
-        kept = np.zeros(len(view.stored_column("image_size")), np.bool_)
-        kept[view.occupied] = True
+    def _of_split(self, view: ClassView, kept: np.ndarray, rule: SplitRule | None) -> np.ndarray:
+        """Return which of some rows of a class are of the split and the folds."""
+        kept = kept.copy()
         if self.split is not None:
             members = view.members
             for row in np.flatnonzero(kept).tolist():
@@ -92,10 +95,16 @@ class Selection:
                 k, count = self.fold
                 left_out = fold_of("" if rule is None else rule.seed, count, member) == k
                 kept[row] = _in_pool(member, rule) and left_out == (self.split == VAL)
+        return kept
+
+    def _meeting(self, view: ClassView) -> np.ndarray:
+        """Return which rows of a class hold a case of which ``where`` is true."""
+        kept = np.zeros(len(view.stored_column("image_size")), np.bool_)
+        kept[view.occupied] = True
         names = view.slot_names
         for name, condition in (self.where or {}).items():
             column = view.stored_column(name)
-            asked, values = _asked(condition, single=column.ndim == 1), column.tolist()
+            asked, values = _asked(condition, column.ndim - 1), column.tolist()
             for row in np.flatnonzero(kept).tolist():
                 kept[row] = _meets(_frozen(values[row]), asked, name, names[row])
         return kept
@@ -195,16 +204,18 @@ def _where_problems(where: object, columns: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _asked(condition: Condition, *, single: bool) -> Condition:
+def _asked(condition: Any, dims: int) -> Any:
     """Return a condition with what numpy and tuples mean by it.
 
     Args:
         condition: As given.
-        single: Whether values of the column are no tuples, so that a tuple lists several.
+        dims: Of a value of the column; 0 where it is no tuple, so that a tuple lists several.
     """
     if isinstance(condition, np.ndarray):
+        one = condition.ndim == dims
         condition = condition.tolist()
-    if isinstance(condition, list) or (single and isinstance(condition, tuple)):
+        return _frozen(condition) if one else [_frozen(value) for value in condition]
+    if isinstance(condition, list) or (dims == 0 and isinstance(condition, tuple)):
         return [_frozen(value) for value in condition]
     return condition
 
@@ -226,4 +237,6 @@ def _meets(value: object, condition: Condition, name: str, case: str) -> bool:
 
 def _frozen(value: object) -> object:
     """Return a row of a column as a plain value, or as tuples of them."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -48,8 +48,7 @@ except ImportError as error:
     ) from error
 
 Collate = Callable[..., Any]
-Load = Callable[..., tuple[np.ndarray, np.ndarray]]
-"""``Loader.load``, or what stands in for it where cases are damaged."""
+Load = Callable[..., tuple[np.ndarray, np.ndarray]]  # Loader.load, or that of Spares
 
 MEMORY = 256 * 1024 * 1024
 
@@ -148,10 +147,9 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         from niicache.montage import montage
 
         epoch = self.epoch if epoch is None else epoch
-        for name, value, least in (("step", step, 0), ("epoch", epoch, 0)):
-            check_count(name, value, least)
-        if columns is not None:
-            check_count("columns", columns, 1)
+        for name, value, least in (("step", step, 0), ("epoch", epoch, 0), ("columns", columns, 1)):
+            if value is not None:
+                check_count(name, value, least)
         images, labels, *_ = self._samples(epoch, step)
         return montage(images, labels, columns=columns)
 
@@ -204,15 +202,18 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         """Return the images and labels of a draw, transformed, and their weights if asked for."""
         work = self._work(key)
         images, labels = load(draw) if work is None else load(draw, work)
-        weighed = self._weights is not None and may_move(self._function, self._augmentation)
-        with left_in_place(labels) if weighed else nullcontext():
+        follows = self._weights is not None or (work is not None and work.pads)
+        movable = self._loader.has_masks and may_move(self._function, self._augmentation)
+        with left_in_place(labels) if follows and movable else nullcontext():
             if work is not None:
                 work.finish(images, labels)
             if self._function is not None:
                 apply_transform(self._function, images, labels, key=key)
-        if self._weights is None or work is None:
+        if work is None:
             return images, labels
-        return images, labels, self._weights.of(labels, work)
+        work.pad(images)
+        weights = () if self._weights is None else (self._weights.of(labels, work),)
+        return images, labels, *weights
 
     def _work(self, key: Key) -> SampleWork | None:
         """Return what is done to the samples of a batch; None if they are whole cases as stored."""

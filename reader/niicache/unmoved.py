@@ -57,9 +57,10 @@ def left_in_place(masks: np.ndarray) -> Iterator[None]:
         if np.array_equal(old, new, equal_nan=True) or _is_renamed(old, new):
             continue
         raise OptionError(
-            f"sample_weight: got a function that moved or redrew the mask of sample {position}, "
-            "expected one that leaves its voxels in their places, because weights cannot follow; "
-            "move voxels by transforms of niicache.augment, or weigh in collate_fn"
+            f"transform: got a function that moved or redrew the mask of sample {position}, "
+            "expected one that leaves its voxels in their places, because sample_weight and "
+            "padding cannot follow; move voxels by transforms of niicache.augment, or do without "
+            "these two"
         )
 
 

@@ -102,10 +102,20 @@ class SampleWork:
                     put(images, slot, made, "image")
                 if mark is not label:
                     put(labels, slot, mark, "label")
-                self._augmentation.pad(image, self.seen(slot))
             except Exception as error:
                 note(error, self._key, slot)
                 raise
+
+    @property
+    def pads(self) -> bool:
+        """Whether it was told what padding is."""
+        return self._augmentation.padding is not None
+
+    def pad(self, images: np.ndarray) -> None:
+        """Write padding where no real voxel lies, if it was told what it is; the last thing."""
+        if self.pads:
+            for slot, image in enumerate(images):
+                self._augmentation.pad(image, self.seen(slot))
 
 
 class PlainWork(SampleWork):
@@ -135,3 +145,8 @@ class PlainWork(SampleWork):
 
     def finish(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Do nothing."""
+
+    @property
+    def pads(self) -> bool:
+        """Return False."""
+        return False

@@ -51,9 +51,20 @@ def test_what_is_wrong_with_one_class_is_said_as_with_many(tmp_path: Path) -> No
     assert names(layout) == {"all": ["1"]}
 
 
-def test_classes_beside_halves_stay_classes(tmp_path: Path) -> None:
+def test_halves_beside_another_folder_are_no_classes(tmp_path: Path) -> None:
     put(tmp_path, "images/1.nii", "labels/1.nii", "cat/1.nii")
-    assert find_cases(tmp_path).classes == ("cat", "images", "labels")
+    layout = find_cases(tmp_path)
+    assert "move the others away" in only(layout, "no-class").hint
+    assert layout.classes == ()
+
+
+def test_images_named_like_channels_are_noted(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{c}/p{n}_000{k}.nii" for c in "ab" for n in (1, 2) for k in (0, 1)))
+    (note,) = find_cases(tmp_path).notes
+    assert "named like a channel" in note
+    assert len(find_cases(tmp_path).cases) == 8
+    put(tmp_path, "a/p3_0000.nii")  # one image too few: a counter
+    assert find_cases(tmp_path).notes == ()
 
 
 STEMS = st.text("ab01_", min_size=1, max_size=6).filter(lambda text: not text.endswith("_"))

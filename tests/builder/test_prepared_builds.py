@@ -190,6 +190,33 @@ def test_a_repair_gives_the_same_bytes(what, source, cache_path, tmp_path):
     assert verify(target).problems == ()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"spacing": (3, 3, 3)},
+        {"crop": "foreground", "shape": (8, 8, 8)},
+        {"orient": "RAS", "shape": (12, 12, 12)},
+    ],
+    ids="-".join,
+)
+def test_a_repair_takes_sources_that_are_larger_than_what_is_stored(options, source, tmp_path):
+    target = tmp_path / "c"
+    build0(source, target, **options)
+    whole = live(target)
+    shard = next(path for path in (target / "head" / "image" / "c").rglob("*") if path.is_file())
+    data = bytearray(shard.read_bytes())
+    data[40] ^= 1
+    shard.write_bytes(data)
+    repair(target, source, workers=0)
+    assert live(target) == whole
+
+
+def test_the_problems_of_a_source_go_before_options_that_do_not_fit(tmp_path):
+    (tmp_path / "s" / "a").mkdir(parents=True)
+    with pytest.raises(SourceError, match="empty-class"):
+        plan_build(tmp_path / "s", tmp_path / "c", BuildOptions(orient="RAS"))
+
+
 def test_the_way_back_undoes_all_of_it(source, cache_path):
     cache = open_cache(cache_path)
     for name in WORDS:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from niicache_builder.crop import foreground_box
-from niicache_builder.resample import ORDERS, interpolated, nearest
+from niicache_builder.resample import ORDERS, interpolated, nearest, nearest_label
 
 shapes = st.integers(2, 3).flatmap(lambda dims: st.tuples(*[st.integers(1, 12)] * dims))
 orders = st.sampled_from(sorted(ORDERS))
@@ -47,7 +48,7 @@ def test_interpolated_as_the_formula_has_it(data, shape, interpolation, seed):
 def test_the_nearest_voxel_is_the_nearest_and_brings_no_new_value(data, shape, seed):
     new, rng = data.draw(other(shape)), np.random.default_rng(seed)
     mask = rng.integers(0, 255, (*shape, 1), np.uint8)
-    got = nearest(mask, new)
+    got = nearest_label(mask, new)
     assert (got.dtype, got.shape) == (mask.dtype, (*new, 1))
     assert set(np.unique(got)) <= set(np.unique(mask))
     for axis, (old, count) in enumerate(zip(shape, new, strict=True)):
@@ -62,7 +63,7 @@ def test_the_nearest_voxel_is_the_nearest_and_brings_no_new_value(data, shape, s
 
 def test_labels_of_64_bits_stay_what_they_are():
     mask = np.array([2**63 - 1, -(2**63), 2**53 + 1]).reshape(3, 1, 1)
-    assert set(nearest(mask, (7, 2)).ravel().tolist()) == set(mask.ravel().tolist())
+    assert set(nearest_label(mask, (7, 2)).ravel().tolist()) == set(mask.ravel().tolist())
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -140,3 +141,45 @@ def test_nan_is_foreground():
     image = np.zeros((5, 5, 1))
     image[2, 3] = np.nan
     assert foreground_box(image).start == (2, 3)
+
+
+def most_of_the_nearest(mask, new):
+    """Return a label for each new voxel, asked of every old one: the distance between centres."""
+    made = np.empty(new, mask.dtype)
+    for place in np.ndindex(*new):
+        near = []
+        for at, old, count in zip(place, mask.shape, new, strict=True):
+            away = np.abs((2 * at + 1) * old - (2 * np.arange(old) + 1) * count)
+            near.append(np.flatnonzero(away == away.min()))
+        values, counts = np.unique(mask[np.ix_(*near)], return_counts=True)
+        made[place] = values[counts.argmax()]  # of equals the first, which is the smallest
+    return made
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays("uint8", st.tuples(*[st.integers(1, 8)] * 3), elements=st.integers(0, 3)), st.data())
+def test_of_equally_near_labels_most_decide(mask, data):
+    new = tuple(data.draw(st.integers(1, 9)) for _ in range(3))
+    got = nearest_label(mask, new)
+    np.testing.assert_array_equal(got, most_of_the_nearest(mask, new))
+    back = (slice(None, None, -1),) * 3
+    np.testing.assert_array_equal(nearest_label(mask[back], new), got[back])  # no side is favoured
+
+
+def test_a_mask_does_not_move_against_its_image_where_a_grid_is_halved():
+    grid = np.indices((32, 32, 32)) - 15.5
+    for radius in (5.2, 8.0, 9.7):
+        ball = ((grid**2).sum(axis=0) < radius**2).astype("uint8")
+        half = nearest_label(ball, (16, 16, 16))
+        places = np.argwhere(half).mean(axis=0)
+        np.testing.assert_allclose(places, 7.5, atol=1e-9)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_slices_that_are_repeated_are_interpolated_once(order):
+    """As if every repeated slice had been interpolated."""
+    voxels = np.random.default_rng(0).integers(-900, 900, (12, 14, 4, 2)).astype("int16")
+    got = interpolated(voxels, (6, 5, 11), order, thick=2)
+    slow = nearest(voxels, (12, 14, 11))
+    want = np.stack([interpolated(slow[:, :, k], (6, 5), order) for k in range(11)], axis=2)
+    np.testing.assert_array_equal(got, want)

@@ -235,3 +235,21 @@ def test_no_such_case(turned):
     for case, text in ((("head", "XYZ"), "has no case 'XYZ'"), ("head", "expected")):
         with pytest.raises(OptionError, match=text):
             restore(cache, case, np.zeros((9, 12, 8)))
+
+
+def test_a_source_is_not_overwritten(tmp_path):
+    source = tmp_path / "source" / "a"
+    source.mkdir(parents=True)
+    image = nibabel.Nifti1Image(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.eye(4))
+    nibabel.save(image, source / "x.nii.gz")
+    before = (source / "x.nii.gz").read_bytes()
+    cache = make_cache(tmp_path / "source", tmp_path / "cache")
+    np.save(tmp_path / "p.npy", np.zeros((3, 4, 5), np.uint8))
+    words = ["restore", str(cache), str(tmp_path / "p.npy")]
+    refused = CliRunner().invoke(main, [*words, str(source / "x.nii.gz"), "--case", "a/x"])
+    assert refused.exit_code == 2
+    assert "got the name of a source of the cache" in refused.output
+    assert (source / "x.nii.gz").read_bytes() == before
+    for _ in range(2):  # any other file may be replaced
+        done = CliRunner().invoke(main, [*words, str(tmp_path / "x.nii.gz"), "--case", "a/x"])
+        assert done.exit_code == 0, done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -220,7 +221,17 @@ def test_no_class_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "sides", [("images",), ("imagesTr", "imagesTs"), ("images", "labels", "imagesTr")]
+    "sides",
+    [
+        ("images",),
+        ("imagesTr", "imagesTs"),
+        ("images", "labels", "imagesTr"),
+        ("images", "labels", "masks"),
+        ("images", "annotations"),
+        ("imagesTr", "labelsTr", "imagesTs_pred"),
+        ("imagesTr", "labelsTr", "imagesVal", "labelsVal"),
+        ("imagesTr", "labelsTr", "imagesTs", "preview"),
+    ],
 )
 def test_halves_that_are_no_pair_are_not_taken_for_classes(
     tmp_path: Path, sides: tuple[str, ...]
@@ -563,3 +574,21 @@ def test_labels_beside_images_are_not_images(tmp_path: Path) -> None:
     found = find_cases(tmp_path)
     named = {(p.code, p.case) for p in found.problems}
     assert named == {("looks-like-label", "c0_label"), ("looks-like-label", "c1-seg")}
+
+
+@pytest.mark.parametrize("field", ["name", "group"])
+def test_a_text_that_no_reader_takes_is_refused(tmp_path: Path, field: str) -> None:
+    put(tmp_path, "a.nii", "b.nii")
+    if field == "group":
+        source = table(tmp_path, "class,image,label,group", "A,a.nii,," + "g" * 5000, "A,b.nii,,g")
+        problem = only(find_cases(source), "text-too-long")
+        assert problem.got == "a group of 5,000 bytes"
+        assert [case.name for case in find_cases(source).cases] == ["b"]
+        return
+    put(tmp_path, "m.nii")
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"dataset": {"n" * 5000: {"images": ["a.nii"], "label": "m.nii"}}})
+    )
+    found = find_cases(tmp_path)
+    assert "text-too-long" in [problem.code for problem in found.problems]
+    assert found.cases == ()

@@ -195,7 +195,7 @@ def test_damage_and_stale_sources_are_told_apart(state: tuple[Path, Path], tmp_p
 
 def test_a_source_of_other_cases_is_one_problem(state: tuple[Path, Path], tmp_path: Path) -> None:
     other = folders(tmp_path / "other", {"x": 3})
-    with pytest.raises(SourceError, match="other-source.*without one case of") as caught:
+    with pytest.raises(SourceError, match=r"other-source.*without one case of") as caught:
         verify(state[1], source=other)
     assert len(caught.value.problems) == 1
 

@@ -64,3 +64,17 @@ def test_copies_of_one_group_and_no_copies_are_none(doubled, vector_source, tmp_
         OrderedSequence(grouped, 4, split="train", fold=(0, 5))
         OrderedSequence(plain, 4, split="train", fold=(0, 5))
         OrderedSequence(open_cache(grouped), 4)
+
+
+def test_copies_that_where_leaves_out_are_none(doubled, tmp_path):
+    cache = open_cache(make_cache(doubled, tmp_path / "c", on_duplicates="warn"))
+    assert leaks(cache, "", 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        OrderedSequence(
+            cache,
+            4,
+            split="train",
+            fold=(0, 5),
+            where={"name": lambda name: not name.startswith("copy")},
+        )

@@ -97,6 +97,29 @@ def test_a_sliding_window_sees_what_training_saw(patch_cache):
     np.testing.assert_array_equal(plain[inside], told[inside])
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, lambda f: augment.Lambda(sample=f)])
+def test_it_is_the_last_thing_that_is_done(mask_cache, wrap):
+    def brighter(image, label, rng):
+        del rng
+        return image + 1, label
+
+    sequence = BalancedSequence(
+        mask_cache, 4, padding=-5, transform=wrap(brighter), sample_weight="valid"
+    )
+    images, _, weights = sequence[0]
+    assert (weights == 0).any()
+    assert (images[weights == 0] == -5).all()
+
+
+def test_a_function_that_moves_masks_is_refused_beside_it(mask_cache):
+    def flipped(image, label, rng):
+        del rng
+        return image[::-1], label[::-1]
+
+    with pytest.raises(OptionError, match="sample_weight and padding cannot follow"):
+        BalancedSequence(mask_cache, 4, padding=0, transform=flipped)[0]
+
+
 def test_a_resumed_run_compares_it(patch_cache):
     one, other, none = (
         BalancedSequence(patch_cache, 4, padding=padding)._stream() for padding in (1, 2, None)

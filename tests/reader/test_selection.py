@@ -99,8 +99,10 @@ def test_where_takes_values_and_functions(cache):
     assert first
     for same in (tuple(several), np.array(several), set(several)):
         assert every(OrderedSequence(cache, 5, where={"group": same})) == first
-    listed = OrderedSequence(cache, 5, where={"spacing": [[1.5, 0.75], (9, 9)]})
-    assert len(every(listed)) == len(cache.cases)
+    two = np.array([1.5, 0.75])
+    for same in ([[1.5, 0.75], (9, 9)], [two], two, np.array([two, two])):
+        listed = OrderedSequence(cache, 5, where={"spacing": same})
+        assert len(every(listed)) == len(cache.cases)
     one = OrderedSequence(cache, 5, where={"group": "case_002", "spacing": (1.5, 0.75)})
     assert every(one) == [(name, "case_002") for name in cache.classes]
     both = OrderedSequence(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from niicache_builder.sources import dataset_json, table
 from niicache_builder.sources.folders import NO_LAYOUT, read_folders, refuse
+from niicache_builder.sources.names import within_bounds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,10 @@ def find_cases(source: Path) -> Layout:
         ``NO_LAYOUT`` where none was recognised. A class whose name cannot stand in a cache is a
         problem and in neither ``classes`` nor ``cases``.
     """
+    return within_bounds(_find(source))
+
+
+def _find(source: Path) -> Layout:
     try:
         if source.is_dir():
             return dataset_json.read(source) or read_folders(source)

@@ -5,6 +5,7 @@ A source without classes, of images and labels alone, is handed on.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from niicache_builder.cases import CaseFiles
+
 NO_LAYOUT = "none"
 """Name of the layout of a source in which none was recognised."""
 
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
 _EXPECTED = "a folder a class, with its images in it"
-# Taken for classes they would train a network to tell images from labels.
-_HALVES = {"images", "labels", "imagestr", "labelstr", "imagests", "labelsts"}
+# Halves of one data set: taken for classes they would train a network to tell images from labels.
+_HALF = re.compile(r"(images|labels)([ _-]?(tr|ts|te|val|train|test).*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +68,6 @@ def read_folders(source: Path) -> Layout:
     if found is not None:
         return one_class.read(source, root, seen, found)
     names = [inner.name for inner in root.folders]
-    halves = [inner.name for inner in root.folders if inner.name.lower() in _HALVES]
-    if halves and len(halves) == len(names) and all(inner.volumes for inner in root.folders):
-        hint = "name two of them images and labels, or imagesTr and labelsTr; or " + CSV_HINT
-        got = f"folders {', '.join(halves)} at the top"
-        return refuse(source, "no-class", got, _EXPECTED, hint)
     problems = [*seen.problems]
     problems += misplaced(root, root.volumes, typed, "", known=_EXPECTED)
     if not names:
@@ -78,6 +77,14 @@ def read_folders(source: Path) -> Layout:
     unusable = {problem.class_name for problem in bad}
     read = [(inner, *_read(inner, typed)) for inner in root.folders]
     chosen = _choose([rule for _, rule, _ in read if rule])
+    halves = [name for name in names if _HALF.fullmatch(name)]
+    if halves and chosen is not None and chosen.name == folder.NAME:
+        hint = (
+            "leave two of them there, images and labels or imagesTr and labelsTr, and move the "
+            f"others away; or {CSV_HINT}"
+        )
+        got = f"{', '.join(halves)} among the folders at the top ({', '.join(names)})"
+        return refuse(source, "no-class", got, _EXPECTED, hint)
     problems += bad
     problems += _differing(read, chosen, typed)
     problems += [problem for _, _, found in read for problem in found.problems]
@@ -90,7 +97,25 @@ def read_folders(source: Path) -> Layout:
         classes=tuple(sorted(name for name in names if name not in unusable)),
         cases=tuple(cases),
         problems=tuple(problems),
-        notes=seen.notes(),
+        notes=(*seen.notes(), *filter(None, [_channel_note(chosen, cases)])),
+    )
+
+
+def _channel_note(chosen: _Rule | None, cases: Sequence[CaseFiles]) -> str:
+    """Return a note where all images without labels have the names of channels, else ""."""
+    numbers: dict[tuple[str, str], set[str]] = {}
+    for case in cases if chosen is not None and chosen.name == folder.NAME else ():
+        found = _CHANNEL.fullmatch(case.name)
+        if found is None:
+            return ""
+        numbers.setdefault((case.class_name, found[1]), set()).add(found[2])
+    first = next(iter(numbers.values()), set())
+    whole = {f"{number:04}" for number in range(len(first))}
+    if len(first) <= 1 or any(found != whole for found in numbers.values()):
+        return ""
+    return (
+        "every image is named like a channel (_0000, _0001, ...), and without labels each is a "
+        "case of its own; if they are channels, list them in a CSV file with a column each"
     )
 
 

@@ -66,8 +66,8 @@ def read(source: Path, root: Folder, seen: Walk, halves: tuple[Folder, Folder]) 
 def left_out(folders: Sequence[Folder]) -> tuple[str, ...]:
     """Return a note for each folder of cases to test on, which a cache for training is not of."""
     return tuple(
-        f"{inner.name} left out: {many(inner.count(), 'NIfTI file')} to test on; to build them "
-        "too, list all in a CSV file"
+        f"{inner.name} left out: {many(inner.count(), 'NIfTI file')} to test on; to predict them "
+        "build them on their own, from a CSV file whose column label is empty"
         for inner in folders
         if inner.name.lower() in _LEFT_OUT and inner.count()
     )

@@ -36,11 +36,11 @@ def column_problems(name: str, values: np.ndarray, entry: ClassEntry, recipe: Re
             problems.append(f"{len({*names}):,} names for {entry.cases:,} cases")
         if any("\0" in one for one in names):
             problems.append("a name with a zero byte")
-    if name == "image_size":
-        sizes = values.reshape(len(values), -1) != 0  # of a case all, of a vacant slot none
-        held = np.count_nonzero(sizes.all(axis=1))
-        if held != entry.cases or held != np.count_nonzero(sizes.any(axis=1)):
-            problems.append(f"{held:,} sizes for {entry.cases:,} cases")
+    if name in {"image_size", "source_shape"}:
+        held = values.reshape(len(values), -1) != 0  # of a case all, of a vacant slot none
+        count = np.count_nonzero(held.all(axis=1))
+        if count != entry.cases or count != np.count_nonzero(held.any(axis=1)):
+            problems.append(f"{count:,} sizes for {entry.cases:,} cases")
     if name == "spacing" and not np.isfinite(values).all():
         problems.append("spacing that is not finite")
     if name == "affine" and not np.isfinite(values).all():

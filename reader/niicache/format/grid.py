@@ -154,7 +154,8 @@ def _lengths(affine: Sequence[Sequence[float]], turn: Turn) -> tuple[float, ...]
 def _resized(count: int, spacing: float, target: float) -> int:
     if abs(spacing - target) <= SAME * target:
         return count
-    return max(1, round(min(count * spacing / target, _LONGEST)))
+    wanted = count * spacing / target
+    return max(1, round(min(wanted, _LONGEST))) if math.isfinite(wanted) else int(_LONGEST)
 
 
 def _thick(*spacings: Sequence[float]) -> int | None:

@@ -124,6 +124,6 @@ def test_orders_that_make_sense_are_not(chain):
 
 def test_channels_of_unequal_mean_cannot_be_filled_with_one_number():
     unequal = Facts(mean=(1.0, 2.0), std=(1.0, 1.0))
-    with pytest.raises(OptionError, match=r"ZScore.*unequal mean.*move it behind"):
+    with pytest.raises(OptionError, match=r"ZScore.*unequal mean.*fill_mode='nearest'"):
         corner(Compose(ZScore(), TURN), channels=2, facts=unequal)
     corner(Compose(TURN, ZScore()), channels=2, facts=unequal)
