@@ -35,6 +35,11 @@ settings.register_profile("niicache", deadline=None, derandomize=True, database=
 settings.load_profile("niicache")
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the file that takes longest, lest one process does it while others are done."""
+    items.sort(key=lambda item: item.path.name != "test_scripts.py")
+
+
 @pytest.fixture(autouse=True)
 def _nothing_in_memory():
     """Let no test find chunks that another has decoded: they are known by what they hold."""

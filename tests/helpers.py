@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from niicache import Cache
+
 Array = np.ndarray[Any, Any]
 Labels = Literal["vector", "mask", "folder"]
 
@@ -119,6 +121,15 @@ def expected(path: Path, shape: tuple[int, ...], fill: float = 0) -> Array:
     totals = [n - m for n, m in zip(shape, voxels.shape, strict=True)]
     widths = [(total // 2, total - total // 2) for total in totals]
     return np.pad(voxels, widths, constant_values=fill)
+
+
+def real_voxels(cache: Cache, owner: str, case: str) -> Array:
+    """Return where the real voxels of a case are, in its padded grid."""
+    view = cache[owner]
+    at = view.cases.index(case)
+    inside = np.zeros(cache.manifest.recipe.image.shape[:-1], bool)
+    inside[tuple(map(slice, view.column("box_start")[at], view.column("box_stop")[at]))] = True
+    return inside
 
 
 def flips(data: bytes, *, step: int = 1) -> Iterator[tuple[int, bytes]]:

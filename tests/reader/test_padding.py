@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import real_voxels
 
 from niicache import BalancedSequence, OrderedSequence, augment, open_cache, sliding_window
 from niicache.errors import OptionError
@@ -17,15 +18,6 @@ def cache(request):
     return open_cache(request.getfixturevalue(request.param))
 
 
-def real(cache, owner, case):
-    """Return where the real voxels of a case are, in its padded grid."""
-    view = cache[owner]
-    at = view.cases.index(case)
-    inside = np.zeros(cache.manifest.recipe.image.shape[:-1], bool)
-    inside[tuple(map(slice, view.column("box_start")[at], view.column("box_stop")[at]))] = True
-    return inside
-
-
 @pytest.mark.parametrize("options", [{}, {"normalize": "zscore"}, {"dtype": "float16"}], ids=str)
 def test_it_stands_around_whole_cases_and_nowhere_else(cache, options):
     for kind in (OrderedSequence, BalancedSequence):
@@ -34,7 +26,7 @@ def test_it_stands_around_whole_cases_and_nowhere_else(cache, options):
         names = told.cases(0) if kind is OrderedSequence else told.cases(0, 0)
         some = False
         for image, other, name in zip(told[0][0], plain[0][0], names, strict=True):
-            inside = real(cache, *name)
+            inside = real_voxels(cache, *name)
             np.testing.assert_array_equal(image[inside], other[inside])
             assert (image[~inside] == -7).all()
             some |= not inside.all()

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import flip_bit, make_cache
+from helpers import flip_bit, make_cache, real_voxels
 from scipy.ndimage import affine_transform
 
 from niicache import BalancedSequence, OrderedSequence, augment, open_cache
@@ -18,15 +18,6 @@ CACHES = ["mask_cache", "volume_cache", "patch_cache"]
 @pytest.fixture(params=CACHES)
 def cache(request):
     return open_cache(request.getfixturevalue(request.param))
-
-
-def real(cache, owner, case):
-    """Return where the real voxels of a case are, in its padded grid."""
-    view = cache[owner]
-    at = view.cases.index(case)
-    inside = np.zeros(cache.manifest.recipe.image.shape[:-1], bool)
-    inside[tuple(map(slice, view.column("box_start")[at], view.column("box_stop")[at]))] = True
-    return inside
 
 
 def by_hand(mask, inside, table):
@@ -46,7 +37,7 @@ def test_weights_are_those_of_the_labels_and_padding_weighs_nothing(cache):
         assert weights.dtype == np.float32
         assert weights.shape == masks.shape[:-1]
         for mask, weight, name in zip(masks, weights, sequence.cases(*key), strict=True):
-            want = by_hand(mask, real(cache, *name), sequence.label_weights)
+            want = by_hand(mask, real_voxels(cache, *name), sequence.label_weights)
             np.testing.assert_allclose(weight, want, rtol=1e-6)
 
 
@@ -56,7 +47,7 @@ def test_every_label_counts_for_as_much_and_a_voxel_for_1(cache):
     sums, voxels = {}, 0
     for step, (_, masks, weights) in enumerate(sequence):
         for mask, weight, name in zip(masks, weights, sequence.cases(step), strict=True):
-            inside = real(cache, *name)
+            inside = real_voxels(cache, *name)
             voxels += inside.sum()
             for value in np.unique(mask[inside]):
                 chosen = weight[(mask[..., 0] == value) & inside].sum(dtype=float)
@@ -93,7 +84,11 @@ def test_real_voxels_are_turned_with_the_image(mask_cache, fill_mode):
     matrix = turn.matrix(turn.draw(np.random.default_rng(0), shape), shape)
     for weight, name in zip(weights, sequence.cases(2, 0), strict=True):
         want = affine_transform(
-            real(cache, *name).astype(float), matrix[:, :2], matrix[:, 2], order=0, mode=fill_mode
+            real_voxels(cache, *name).astype(float),
+            matrix[:, :2],
+            matrix[:, 2],
+            order=0,
+            mode=fill_mode,
         )
         assert set(np.unique(weight)) <= {0.0, 1.0}
         assert (weight != want).mean() < 0.02
@@ -166,7 +161,7 @@ def test_those_that_stand_in_for_damaged_cases_have_their_own_weights(mask_sourc
     for step, (images, _, weights) in enumerate(batches):
         for image, weight, name in zip(images, weights, sequence.cases(0, step), strict=True):
             np.testing.assert_array_equal(image, sequence.cache[name[0]][name[1]].image)
-            np.testing.assert_array_equal(weight, real(sequence.cache, *name))
+            np.testing.assert_array_equal(weight, real_voxels(sequence.cache, *name))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
