@@ -123,7 +123,7 @@ def stats(path: str | Path) -> Stats:
         classes=tuple(_class_stats(cache, view, total) for view in cache),
         splits=split_counts(
             cache.manifest.split,
-            (view.members[row] for view in cache for row in view.occupied.tolist()),
+            (member for view in cache for member in view.members if member.name),
         ),
         skipped=len(cache.manifest.skipped),
         preparation=preparation_text(recipe),

@@ -172,7 +172,8 @@ class Sampler:
             return Stored(one.rows, one.chunk).take
         if self.replacement:
             return Replaced(one.rows, one.chunk, seed=self.seed, index=index).take
-        cycles = Cycles(one.rows, one.chunk, seed=self.seed, index=index, mix=self.mix)
+        epoch = math.ceil(self.steps * self.shares.exact[index])
+        cycles = Cycles(one.rows, one.chunk, seed=self.seed, index=index, mix=self.mix, epoch=epoch)
         return cycles.take
 
     def __reduce__(self) -> tuple[partial[Sampler], tuple[()]]:

@@ -34,7 +34,8 @@ CHUNKS, ROWS, REPLACE, BATCH, SAMPLE, SPARE, PATCH = range(1, 8)
 
 # Neither number changes a draw. Rows are ordered so many at a time (at least a window) ...
 _SPAN = 2048
-# ... and so many ordered rows of a class are kept, or 2 windows where those are larger (16 B each).
+# ... and those of two epochs of a class are kept, but no more than these, or 2 windows where those
+# are larger (16 B each). What more epochs fill would look like a leak for thousands of them.
 _KEPT = 2**17
 
 Ints: TypeAlias = "npt.NDArray[np.int64]"
@@ -58,8 +59,25 @@ class Cycles:
     """The stream of one class without replacement; its caches are pure memos."""
 
     def __init__(
-        self, every: Ints, chunk: int, *, seed: int, index: int, mix: int | Literal["all"]
+        self,
+        every: Ints,
+        chunk: int,
+        *,
+        seed: int,
+        index: int,
+        mix: int | Literal["all"],
+        epoch: int = _KEPT,
     ) -> None:
+        """Make a stream.
+
+        Args:
+            every: Its rows.
+            chunk: Rows of a chunk.
+            seed: Of the Sequence.
+            index: Number of the class.
+            mix: Chunks in a window.
+            epoch: Places that an epoch takes of it. Batches of one are asked for in any order.
+        """
         firsts = np.flatnonzero(np.diff(every // chunk, prepend=-1))
         self._chunk, self._chunks = chunk, max(1, len(firsts))
         if mix == "all" or mix >= len(firsts):
@@ -71,9 +89,12 @@ class Cycles:
         self._cycles = max(1, _SPAN // max(1, len(every)))
         self._length = self._cycles * len(every)
         window = min(self._length, int(self._sizes.max(initial=0)) * mix)
-        kept = max(2, _KEPT // (self._cycles * max(1, len(firsts))))
-        self._plan = lru_cache(maxsize=kept)(self._planned)
-        self._ordered = lru_cache(maxsize=max(2, _KEPT // (_SPAN + window)))(self._sorted)
+        # Blocks that two epochs touch wherever they begin, and the one after.
+        blocks = 2 * epoch // max(1, self._length) + 3
+        plans = min(blocks, _KEPT // (self._cycles * max(1, len(firsts))))
+        parts = min(blocks * -(-self._length // _SPAN), _KEPT // (_SPAN + window))
+        self._plan = lru_cache(maxsize=max(2, plans))(self._planned)
+        self._ordered = lru_cache(maxsize=max(2, parts))(self._sorted)
 
     def take(self, start: int, count: int) -> Span:
         """Return positions [start, start + count) of the stream."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
-import pytest
 from helpers import make_cache, run_python, write_source
 
 from niicache import BalancedSequence
@@ -18,12 +17,8 @@ from niicache import BalancedSequence
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WARM = 0.5
+WARM = 0.3
 """Share of the epochs that are not looked at, in which pools and caches fill."""
-
-MEMO_ROWS = 2**11
-"""Rows of a class that a Sequence keeps in order. As many as it would keep take 10,000 epochs of a
-set as small as this one to come together, and all the while memory would grow."""
 
 EPOCHS, FIT_EPOCHS, SHARDS = 1000, 20, 1000
 SPARE_MIB, FACTOR = 512, 10
@@ -114,12 +109,6 @@ def _cache(folder: Path) -> Path:
     return folder / "c"
 
 
-def _sequence(seed: int, folder: Path) -> BalancedSequence:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("niicache.streams._KEPT", MEMO_ROWS)
-        return BalancedSequence(_cache(folder), 16, seed=seed, workers=2, memory="64KiB")
-
-
 def _watched(epochs: int, one: Callable[[int], None]) -> Course:
     rss, threads, files = [], [], []
     page = os.sysconf("SC_PAGE_SIZE")
@@ -133,7 +122,7 @@ def _watched(epochs: int, one: Callable[[int], None]) -> Course:
 
 def without_keras(seed: int, folder: Path, epochs: int) -> Course:
     """Loop over batches that threads prepare, with half of the chunks kept in memory."""
-    sequence = _sequence(seed, folder)
+    sequence = BalancedSequence(_cache(folder), 16, seed=seed, workers=2, memory="64KiB")
 
     def one(epoch: int) -> None:
         for _ in sequence.batches(epoch):
@@ -148,7 +137,7 @@ def under_fit(seed: int, folder: Path, epochs: int) -> Course:
     """Train a small model for so many epochs in one ``fit``."""
     import keras
 
-    sequence = _sequence(seed, folder)
+    sequence = BalancedSequence(_cache(folder), 16, seed=seed, workers=2, memory="64KiB")
     model = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Conv2D(1, 1)])
     model.compile("sgd", "mse")
     taken: list[Course] = []
