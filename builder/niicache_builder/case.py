@@ -9,7 +9,6 @@ from niicache.format.facts import STATISTICS, CaseFacts
 from niicache.format.geometry import Box, centred
 from niicache.format.grid import plan_grid
 from niicache_builder.crop import foreground_box
-from niicache_builder.grid import count_cut, regridded
 from niicache_builder.nifti import Header, NiftiError, Voxels, read_voxels
 from niicache_builder.nifti_error import changed, too_large
 from niicache_builder.orient import turned
@@ -23,6 +22,7 @@ from niicache_builder.prepare import (
     with_channels,
 )
 from niicache_builder.record import CaseRecord, case_key
+from niicache_builder.regrid import count_cut, regridded
 from niicache_builder.spots import find_spots
 from niicache_builder.statistics import channel_statistics, label_counts, nonfinite
 

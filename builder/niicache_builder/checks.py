@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from niicache.errors import Problem
+from niicache.format.geometry import fits
 from niicache.format.layout_checks import MOST_CASE_BYTES
 from niicache_builder.axes import split_axes
-from niicache_builder.channels import channels_of, check_files
+from niicache_builder.channel_checks import channels_of, check_files
 from niicache_builder.corners import GRID_TOLERANCE, corners_apart
-from niicache_builder.preparation import prepared_shape
+from niicache_builder.grid_plan import prepared_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from niicache.format.geometry import Shape
     from niicache.format.names import LabelKind
     from niicache_builder.nifti import Header
     from niicache_builder.options import BuildOptions
@@ -173,14 +173,10 @@ def _check_fit(
         hint = "give a larger --spacing, or see whether the image's own is right"
         return "too-large", path, said, f"at most {MOST_CASE_BYTES:,} voxels", hint
     # How much of a case a crop leaves is known when it is read.
-    if options.shape is None or options.crop is not None or _fits(shape, options.shape):
+    if options.shape is None or options.crop is not None or fits(shape, options.shape):
         return None
     expected = f"at most --shape {','.join(map(str, options.shape))}"
     return "does-not-fit", path, said, expected, "give a larger --shape; nothing is cropped"
-
-
-def _fits(inner: Shape, outer: Shape) -> bool:
-    return all(a <= b for a, b in zip(inner, outer, strict=True))
 
 
 def _check_mask_shape(case: CaseScan, spatial_dims: int) -> Finding | None:

@@ -7,8 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from niicache.errors import DiskError, NoMemoryError
+from niicache_builder.grid_plan import prepared_shape
 from niicache_builder.memory import memory_bytes
-from niicache_builder.preparation import prepared_shape
 from niicache_builder.resume import finished
 from niicache_builder.room import disk_bytes, padded_bytes
 

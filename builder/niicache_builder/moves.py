@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from niicache.errors import CacheError, Problem
 from niicache.splits import Member, split_of
-from niicache_builder.preparation import preparation_text
+from niicache_builder.grid_plan import preparation_text
 
 if TYPE_CHECKING:
     from niicache.cache import Cache

@@ -10,7 +10,7 @@ from niicache.format.manifest import Recipe, SkippedCase
 from niicache_builder.axes import guess_label_kind, guess_spatial_dims
 from niicache_builder.checks import check_cases
 from niicache_builder.doubts import doubts
-from niicache_builder.preparation import check_axes
+from niicache_builder.grid_plan import check_axes
 from niicache_builder.recipe import Decisions, later_columns, make_recipe
 from niicache_builder.room import disk_bytes, worker_bytes
 from niicache_builder.slots import assign_slots

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from niicache.errors import Problem
-from niicache.format.geometry import Box, Shape, centred, pad_widths
+from niicache.format.geometry import Box, Shape, centred, fits, pad_widths
 from niicache_builder.axes import split_axes
 
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ def check_fit(inner: Shape, outer: Shape) -> None:
     Raises:
         PrepareError: It does not.
     """
-    if any(a > b for a, b in zip(inner, outer, strict=True)):
+    if not fits(inner, outer):
         raise PrepareError(
             "does-not-fit",
-            f"spatial shape {inner} after cropping",
-            f"at most --shape {','.join(map(str, outer))}",
-            "give a larger --shape",
+            f"spatial shape {inner} when it is prepared",
+            f"at most {outer}, to which all are padded",
+            "build with a larger --shape",
         )
 
 

@@ -19,7 +19,7 @@ from niicache_builder.arrays import (
 )
 from niicache_builder.axes import split_axes
 from niicache_builder.codecs import codec_reason
-from niicache_builder.preparation import planned_text, prepared_shape
+from niicache_builder.grid_plan import planned_text, prepared_shape
 from niicache_builder.spots import RULE
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from niicache.errors import Problem, SourceError
+from niicache.format.geometry import fits
 from niicache_builder.axes import split_axes
+from niicache_builder.grid_plan import prepared_shape
 from niicache_builder.identify import cases_in_slots, is_told
 from niicache_builder.nifti import NiftiError, read_header
-from niicache_builder.preparation import prepared_shape
 from niicache_builder.scan import CaseScan, without_labels
 from niicache_builder.sources import NO_LAYOUT, find_cases
 from niicache_builder.stale import BUILD, Held, compared
@@ -129,10 +130,10 @@ def _read(case: CaseFiles, held: Held, root: Path, recipe: Recipe) -> CaseScan |
     except NiftiError as error:
         return error.problem(str(root / case.image), case.class_name, case.name)
     found = CaseScan(files=case, images=images, label=label)
-    return found if _fits(found, recipe) else _misfit(found, root)
+    return found if _is_of(found, recipe) else _misfit(found, root)
 
 
-def _fits(case: CaseScan, recipe: Recipe) -> bool:
+def _is_of(case: CaseScan, recipe: Recipe) -> bool:
     """Tell whether a case has the axes of the cache; where hashes are damaged nothing else may."""
     dims, label = recipe.spatial_dims, case.label
     axes = [split_axes(header.shape, dims) for header in case.images]
@@ -143,8 +144,7 @@ def _fits(case: CaseScan, recipe: Recipe) -> bool:
     *padded, held = recipe.image.shape
     stored = prepared_shape(case.images[0], dims, recipe)
     # How much of a case a crop leaves is known when it is read.
-    fits = recipe.crop is not None or all(a <= b for a, b in zip(stored, padded, strict=True))
-    if channels != held or not fits:
+    if channels != held or not (recipe.crop is not None or fits(stored, tuple(padded))):
         return False
     if recipe.label is None or label is None:
         return True

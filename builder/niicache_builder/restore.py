@@ -11,9 +11,9 @@ from niicache.cache import Cache, open_cache
 from niicache.errors import DiskError, NoMemoryError, OptionError
 from niicache.format.facts import CODES
 from niicache_builder.durable import write_file
-from niicache_builder.grid import ungridded
 from niicache_builder.memory import memory_bytes
 from niicache_builder.nifti_image import SUFFIXES, image_bytes, make_image
+from niicache_builder.regrid import ungridded
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from niicache_builder.preparation import header_grid
+from niicache_builder.grid_plan import header_grid
 from niicache_builder.prepare import WIDEST
 
 if TYPE_CHECKING:

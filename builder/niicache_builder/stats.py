@@ -10,7 +10,7 @@ import numpy as np
 from niicache.cache import Cache, open_cache
 from niicache.format.facts import PERCENTILES
 from niicache.splits import split_counts
-from niicache_builder.preparation import preparation_text
+from niicache_builder.grid_plan import preparation_text
 
 if TYPE_CHECKING:
     from pathlib import Path

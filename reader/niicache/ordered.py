@@ -66,8 +66,8 @@ class OrderedSequence(CacheSequence):
             where: Columns to what is asked of them.
             order: Of the cases of a class: by "name", or as "stored", which decodes each chunk
                 once even where a class is larger than ``memory``. :meth:`cases` has the names.
-            normalize: As that of :class:`niicache.BalancedSequence`, as ``padding``.
-            padding: What images hold where no real voxel lies.
+            normalize: As that of :class:`niicache.BalancedSequence`.
+            padding: Likewise: what images hold where no real voxel lies.
             transform: As that of :class:`niicache.BalancedSequence`, for what evaluation shares
                 with training: scales of intensity, crops. It draws the same in every pass.
             sample_weight: As that of :class:`niicache.BalancedSequence`; to weigh as in training

@@ -322,6 +322,7 @@ def _columns() -> Iterator[Hostile]:
         "negative sizes": ("a/cases/image_size", np.full(7, -5, "<i8")),
         "a box below": ("a/cases/box_start", np.full((7, 2), -1, "<i8")),
         "a box beyond": ("a/cases/box_stop", np.full((7, 2), 2**40, "<i8")),
+        "no voxels": ("a/cases/source_shape", np.zeros((7, 3), "<i8")),
         "huge shapes": ("a/cases/source_shape", np.full((7, 3), 2**62, "<i8")),
         "spacing NaN": ("a/cases/spacing", np.full((7, 2), np.nan)),
         "spacing infinite": ("a/cases/spacing", np.full((7, 2), np.inf)),

@@ -272,3 +272,12 @@ def test_another_file_of_that_name_is_ignored(tmp_path: Path, document: dict[str
     put(tmp_path, "cat/1.nii", "dog/1.nii")
     layout = find_cases(say(tmp_path, document))
     assert (layout.name, layout.classes, layout.problems) == ("folder", ("cat", "dog"), ())
+
+
+def test_one_file_is_not_two_channels(tmp_path: Path) -> None:
+    put(tmp_path, *ONE)
+    images = ["imagesTr/a_0000.nii.gz", "imagesTr/a_0000.nii.gz"]
+    entry = {"images": images, "label": "labelsTr/a.nii.gz"}
+    layout = find_cases(say(tmp_path, {"dataset": {"a": entry}}))
+    assert codes(layout) == [("channel-twice", "a")]
+    assert layout.cases == ()

@@ -134,7 +134,7 @@ def test_how_much_a_crop_leaves_decides_about_the_shape_that_was_asked_for(sourc
     tall = {name for name in view.cases if view.grid(name).crop.shape[0] == 8}
     assert set(out) == tall != set()
     assert {code for code, _ in out.values()} == {"does-not-fit"}
-    assert all("after cropping" in got for _, got in out.values())
+    assert all("when it is prepared" in got for _, got in out.values())
 
 
 def test_an_affine_of_metres_asks_for_more_than_there_is(tmp_path):
@@ -308,3 +308,14 @@ def test_vectors_of_volumes_can_be_cropped_and_repaired(tmp_path):
     (tmp_path / "c" / "a" / "cases" / "crop_stop" / "zarr.json").unlink()
     repair(tmp_path / "c", workers=0)
     assert live(tmp_path / "c") == before
+
+
+def test_a_quick_look_reckons_no_grid_again(cache_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        "niicache_builder.contradictions.read_grid", lambda *given: looked.append(given)
+    )
+    assert verify(cache_path, quick=True).problems == ()
+    assert looked == []
+    verify(cache_path)
+    assert len(looked) == len(WORDS)

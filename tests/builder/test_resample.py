@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
+from niicache_builder import resample
 from niicache_builder.crop import foreground_box
 from niicache_builder.resample import ORDERS, interpolated, nearest, nearest_label
 
@@ -176,10 +177,13 @@ def test_a_mask_does_not_move_against_its_image_where_a_grid_is_halved():
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_slices_that_are_repeated_are_interpolated_once(order):
+def test_slices_that_are_repeated_are_interpolated_once(order, monkeypatch):
     """As if every repeated slice had been interpolated."""
+    zoomed, calls = resample._zoomed, []
+    monkeypatch.setattr(resample, "_zoomed", lambda *given: calls.append(given) or zoomed(*given))
     voxels = np.random.default_rng(0).integers(-900, 900, (12, 14, 4, 2)).astype("int16")
     got = interpolated(voxels, (6, 5, 11), order, thick=2)
+    assert len(calls) == 4 * 2  # slices and channels
     slow = nearest(voxels, (12, 14, 11))
     want = np.stack([interpolated(slow[:, :, k], (6, 5), order) for k in range(11)], axis=2)
     np.testing.assert_array_equal(got, want)

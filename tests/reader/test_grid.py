@@ -149,6 +149,7 @@ def test_what_lengths_of_another_world_ask_for_is_bounded():
         ("affine", [np.full((4, 4), np.nan)]),
         ("source_shape", [[2**31, 4, 1]]),
         ("source_shape", [[4, 4, 2]]),
+        ("source_shape", [[0, 4, 1]]),
     ],
 )
 def test_columns_that_no_case_can_have(name, values):
@@ -180,3 +181,13 @@ def test_columns_that_no_case_can_have(name, values):
 )
 def test_facts_that_contradict_each_other_are_found(crop, box):
     assert grid_fault(plan_grid((4, 5, 6), np.eye(4), How(), crop), box)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (4, 4, 4)])
+@pytest.mark.parametrize("length", [1e308, 1e-308, 1e200])
+def test_a_grid_that_no_number_holds_is_too_long_and_no_error(shape, length):
+    how = How(spacing=(1e-3, 1.0, 1.0))
+    grid = plan_grid(shape, np.diag([length, 1, 1, 1]).tolist(), how)
+    assert grid.shape[0] >= 1
+    if shape[0] and length > 1:
+        assert grid.shape[0] >= 2**40

@@ -135,3 +135,34 @@ def test_a_stream_of_many_rows_is_as_exact_as_a_small_one():
     told, later = gaps[known], known + true[known]
     assert ((told == true[known]) | (told == opens[later] - known)).all()
     assert (told == true[known]).mean() > 0.9
+
+
+@settings(max_examples=40)
+@given(
+    every=ROWS,
+    chunk=CHUNK,
+    mix=st.integers(1, 5),
+    seed=SEED,
+    starts=st.lists(st.integers(0, 9000), max_size=9),
+)
+def test_what_is_remembered_changes_nothing(every, chunk, mix, seed, starts):
+    few, many = (
+        Cycles(every, chunk, seed=seed, index=0, mix=mix, epoch=epoch) for epoch in (0, 10**6)
+    )
+    for start in starts:
+        for one, other in zip(few.take(start, 33), many.take(start, 33), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("rows", "most"), [(40, 3), (9000, 25), (10**6, 64)])
+def test_two_epochs_are_remembered_and_no_more(rows, most):
+    stream = Cycles(np.arange(rows), 16, seed=0, index=0, mix=4, epoch=rows)
+    end = max(4 * rows, 40_000)
+    for start in range(0, end, 500):
+        stream.take(start, 1)
+    remembered = stream._ordered.cache_info()
+    assert 2 <= remembered.currsize <= most
+    if rows < 10**6:  # batches of the last epoch in any order: none is ordered again
+        for start in range(end - rows, end, max(1, rows // 20)):
+            stream.take(start, 1)
+        assert stream._ordered.cache_info().misses == remembered.misses

@@ -7,6 +7,7 @@ hostile-attack`` makes all of them, which takes some minutes.
 from __future__ import annotations
 
 import pytest
+from breaks import BREAKS
 from breaks.hostile_attack import once as attack
 from breaks.hostile_metadata import TABLE, once
 
@@ -27,6 +28,7 @@ def folder(tmp_path_factory):
 
 
 def test_many_are_made():
+    assert BREAKS["hostile-attack"].soak == len(TABLE)
     assert sum(len(attacks(outcome)) for outcome in ("open", "verify", "harmless")) >= LEAST
 
 

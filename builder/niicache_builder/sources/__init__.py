@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from niicache_builder.sources import dataset_json, table
+from niicache_builder.sources.case_checks import checked
 from niicache_builder.sources.folders import NO_LAYOUT, read_folders, refuse
-from niicache_builder.sources.names import within_bounds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ def find_cases(source: Path) -> Layout:
         ``NO_LAYOUT`` where none was recognised. A class whose name cannot stand in a cache is a
         problem and in neither ``classes`` nor ``cases``.
     """
-    return within_bounds(_find(source))
+    return checked(_find(source))
 
 
 def _find(source: Path) -> Layout:

@@ -1,10 +1,9 @@
-"""Which names classes and cases may have; pure."""
+"""Which names a class may have; pure."""
 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from niicache.errors import Problem
 from niicache.format.class_names import CLASS_RULE, class_fault
@@ -12,11 +11,6 @@ from niicache_builder.sources.found import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from niicache_builder.cases import Layout
-
-LONGEST_TEXT: Final = 4096
-"""Bytes of a name or a group; a path has no more on most systems."""
 
 
 def class_problems(names: Iterable[str], *, path_of: Callable[[str], str]) -> tuple[Problem, ...]:
@@ -44,42 +38,6 @@ def class_problems(names: Iterable[str], *, path_of: Callable[[str], str]) -> tu
             expected = "names that differ in more than letter case"
             problems.append(_problem("class-name-case", path_of(name), got, expected, hint, name))
     return tuple(problems)
-
-
-def within_bounds(layout: Layout) -> Layout:
-    """Return a layout without cases whose names or groups are longer than any file system's.
-
-    Only a table or a ``dataset.json`` has such, and readers refuse columns of them.
-    """
-    long = {
-        case: field
-        for case in layout.cases
-        for field in ("group", "name")
-        if _length(getattr(case, field)) > LONGEST_TEXT
-    }
-    if not long:
-        return layout
-    problems = tuple(
-        Problem(
-            code="text-too-long",
-            path=str(layout.root / (layout.table or case.image)),
-            got=f"a {field} of {_length(getattr(case, field)):,} bytes",
-            expected=f"at most {LONGEST_TEXT:,}",
-            hint="give a shorter one",
-            class_name=case.class_name,
-            case=f"{case.name[:40]}...",
-        )
-        for case, field in long.items()
-    )
-    return replace(
-        layout,
-        cases=tuple(case for case in layout.cases if case not in long),
-        problems=(*layout.problems, *problems),
-    )
-
-
-def _length(text: str) -> int:
-    return len(text.encode("utf-8", "surrogateescape"))  # names of files may be no UTF-8
 
 
 def _problem(code: str, path: str, got: str, expected: str, hint: str, name: str) -> Problem:

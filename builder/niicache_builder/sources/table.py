@@ -97,18 +97,7 @@ def _faults(source: Path, row: Row, images: Sequence[str]) -> list[Problem]:
                 class_name=row.class_name,
             )
         )
-    return faults + [
-        Problem(
-            code="channel-twice",
-            path=str(source.parent / text),
-            got=f"{count} channels of line {row.line} of {source}",
-            expected="another file for each channel",
-            hint="mend the row",
-            class_name=row.class_name,
-        )
-        for text, count in Counter(filter(None, row.images)).items()
-        if count > 1
-    ]
+    return faults
 
 
 def _named(

@@ -76,6 +76,11 @@ def clipped(box: Box, grid: Shape) -> Box:
     return Box(start, stop)
 
 
+def fits(inner: Shape, outer: Shape) -> bool:
+    """Say whether a shape is nowhere longer than another."""
+    return all(a <= b for a, b in zip(inner, outer, strict=True))
+
+
 def within(box: Box, grid: Shape) -> bool:
     """Say whether a box lies in a grid."""
     return clipped(box, grid) == box

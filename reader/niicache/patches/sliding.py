@@ -80,8 +80,8 @@ def sliding_window(
         overlap: Share of a patch that its neighbour along an axis covers too, at least; 0 to
             below 1.
         batch_size: Patches that are predicted at once.
-        normalize: As in training, as ``padding``.
-        padding: What patches hold where no real voxel lies.
+        normalize: The same as in training.
+        padding: Likewise: what patches hold where no real voxel lies.
         transform: What else training does to intensities, always. It must not move voxels.
         dtype: Of the patches.
         memory: Decoded chunks that are kept, in bytes or as ``"1GiB"``; a chunk is decoded for

@@ -16,7 +16,7 @@ from niicache import open_cache
 from niicache.format.geometry import Box
 from niicache.format.grid import plan_grid
 from niicache_builder import BuildOptions, restore, verify
-from niicache_builder.grid import regridded, ungridded
+from niicache_builder.regrid import regridded, ungridded
 
 words = st.sampled_from(WORDS)
 

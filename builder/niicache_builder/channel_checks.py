@@ -10,11 +10,9 @@ from niicache_builder.corners import GRID_TOLERANCE, corners_apart
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from niicache_builder.checks import Finding
     from niicache_builder.nifti import Header
     from niicache_builder.scan import CaseScan
-
-ChannelFinding = tuple[str, str, str, str, str]
-"""Code, path below the source, got, expected, hint."""
 
 _RESAMPLE = "resample the files of a case onto one grid, or leave it out with --on-error skip"
 
@@ -28,7 +26,7 @@ def channels_of(case: CaseScan, spatial_dims: int) -> tuple[int, ...] | None:
 
 def check_files(
     case: CaseScan, usual: tuple[int | None, str], spatial_dims: int
-) -> Iterator[ChannelFinding]:
+) -> Iterator[Finding]:
     """Yield what is wrong between the files of an image.
 
     Args:
@@ -51,7 +49,7 @@ def check_files(
 
 def _beside(
     first: tuple[str, Header], path: str, header: Header, spatial_dims: int
-) -> Iterator[ChannelFinding]:
+) -> Iterator[Finding]:
     """Yield how a file lies beside the first one of its image."""
     axes, own = (split_axes(one.shape, spatial_dims) for one in (first[1], header))
     if axes is None or own is None:

@@ -15,7 +15,7 @@ from niicache.case_grid import read_grid
 from niicache.errors import FormatError
 from niicache.format.grid import plan_grid
 from niicache_builder import stats, verify
-from niicache_builder.grid import regridded
+from niicache_builder.regrid import regridded
 from niicache_builder.report.statistics import stats_text
 
 WORDS = ("RAS", "LPS", "PIR", "SAL", "ILA")
