@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -204,7 +203,7 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
         images, labels = load(draw) if work is None else load(draw, work)
         follows = self._weights is not None or (work is not None and work.pads)
         movable = self._loader.has_masks and may_move(self._function, self._augmentation)
-        with left_in_place(labels) if follows and movable else nullcontext():
+        with left_in_place(labels, asked=follows and movable):
             if work is not None:
                 work.finish(images, labels)
             if self._function is not None:

@@ -39,7 +39,7 @@ def _may_move(transform: Transform) -> bool:
 
 
 @contextmanager
-def left_in_place(masks: np.ndarray) -> Iterator[None]:
+def left_in_place(masks: np.ndarray, *, asked: bool = True) -> Iterator[None]:
     """Refuse masks that functions, called meanwhile, changed otherwise than value by value.
 
     A function that gives labels other names leaves them in their places: what was one value is
@@ -47,10 +47,14 @@ def left_in_place(masks: np.ndarray) -> Iterator[None]:
 
     Args:
         masks: ``(batch, *spatial, channel)``, changed in place.
+        asked: False looks at nothing.
 
     Raises:
         OptionError: Some mask has other voxels now.
     """
+    if not asked:
+        yield
+        return
     before = masks.copy()
     yield
     for position, (old, new) in enumerate(zip(before, masks, strict=True)):

@@ -193,3 +193,20 @@ def test_any_zarr_library_reads_the_columns(states: dict[str, Path]) -> None:
         assert cases[name].shape == (5, 2)
         assert cases[name].metadata.dimension_names == ("case", "file")
         np.testing.assert_array_equal(cases[name][...], column)
+
+
+def test_a_second_channel_for_every_case_makes_the_cache_anew(tmp_path: Path) -> None:
+    source, target = tmp_path / "s", tmp_path / "c"
+    for case in ("x", "y"):
+        write(source / "imagesTr" / f"{case}_0000.nii.gz", voxels(1 + ord(case), (4, 5, 9)))
+        write(source / "labelsTr" / f"{case}.nii.gz", voxels(2, (4, 5, 9), "uint8"))
+    build0(source, target)
+    assert open_cache(target).manifest.recipe.image_files == 1
+    for case in ("x", "y"):
+        write(source / "imagesTr" / f"{case}_0001.nii.gz", voxels(ord(case), (4, 5, 9)))
+    assert build0(source, target).written
+    cache = open_cache(target)
+    assert cache.manifest.recipe.image_files == 2
+    assert cache["all"]["x"].image.shape == (4, 5, 9, 2)
+    assert verify(target, source=source).problems == ()
+    assert not build0(source, target).changed

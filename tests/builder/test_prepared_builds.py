@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from prepared import put, source_image, turned_source, voxels_of
 
 from niicache import open_cache
-from niicache.errors import FormatError, OptionError, SourceError
+from niicache.errors import FormatError, NoMemoryError, OptionError, SourceError
 from niicache.format.facts import CODES, CROPPED, NONZERO
 from niicache_builder import BuildOptions, plan_build, repair, restore, verify
 from niicache_builder.cli.main import main
@@ -148,6 +148,18 @@ def test_an_affine_of_metres_asks_for_more_than_there_is(tmp_path):
     with pytest.raises(SourceError) as caught:
         plan_build(tmp_path / "s", tmp_path / "c", BuildOptions(spacing=(1, 1, 1)))
     assert [(one.code, one.case) for one in caught.value.problems] == [("too-large", "case000")]
+
+
+def test_what_takes_most_when_it_is_prepared_is_named(tmp_path, monkeypatch):
+    for name, shape, length in (("small", (6, 6, 6), 9.0), ("large", (9, 9, 9), 1.0)):
+        put(
+            tmp_path / "s" / "a" / f"{name}.nii.gz",
+            np.ones(shape, "int16"),
+            np.diag([length] * 3 + [1]),
+        )
+    monkeypatch.setattr("niicache_builder.machine.memory_bytes", lambda: 10_000)
+    with pytest.raises(NoMemoryError, match=r"such as .*small\.nii\.gz"):
+        plan_build(tmp_path / "s", tmp_path / "c", BuildOptions(spacing=(1, 1, 1)))
 
 
 @pytest.mark.usefixtures("small_shards")

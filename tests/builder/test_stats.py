@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,13 @@ def test_a_damaged_column(mask_cache: Path, copy_of: Any) -> None:
 
 
 def test_splits_are_counted(vector_source: Path, tmp_path: Path) -> None:
-    build0(vector_source, tmp_path / "cache", split={"train": 0.7, "val": 0.3})
+    source = shutil.copytree(vector_source, tmp_path / "source")
+    build0(source, tmp_path / "cache", split={"train": 0.7, "val": 0.3})
+    for half in ("images", "labels"):  # a slot becomes vacant
+        next((source / "axial" / half).glob("case_003*")).unlink()
+    build0(source, tmp_path / "cache", split={"train": 0.7, "val": 0.3})
     cache = open_cache(tmp_path / "cache")
+    assert "" in cache["axial"].slot_names
     found = stats(tmp_path / "cache")
     for name in ("train", "val"):
         counted = Counter(owner for owner, _ in cache.split(name))
