@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BREAKS = 200
-PAUSE = 0.5
-"""Seconds after which a shard is mended though nobody read a batch while it was broken."""
+BATCHES = 3
+"""Batches that end before a shard is mended: one for each thread began before, the last did not."""
 
-THREADS = 2
+THREADS = BATCHES - 1
 PATIENCE = 60.0
 SHAPE = (9, 7)
 COUNTS = {"a": 24, "b": 13}
@@ -107,8 +107,10 @@ def _break(
                 stream.truncate(int(rng.integers(len(data))))
         else:
             file.unlink()
-        seen, end = tally.total(), time.monotonic() + PAUSE
-        while tally.total() < seen + 1 and time.monotonic() < end:
+        until = tally.total() + BATCHES
+        end = time.monotonic() + PATIENCE
+        while tally.total() < until and not wrong:
+            assert time.monotonic() < end, "no batch and no error: the readers hang"
             time.sleep(0.0005)
         if rng.random() < 0.5:
             file.unlink(missing_ok=True)  # another file of the same name, or the old one in place
