@@ -226,7 +226,7 @@ def _drop_old_generations(target: Path, before: Mapping[str, FileEntry]) -> None
 
 
 def _remove_empty_folders(target: Path, paths: Iterable[str]) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):  # one that is not empty, and then neither are its own
-            for folder in list(Path(path).parents)[:-1]:
-                (target / folder).rmdir()
+    folders = {folder for path in paths for folder in list(Path(path).parents)[:-1]}
+    for folder in sorted(folders, reverse=True):  # inner ones first
+        with contextlib.suppress(OSError):  # one that is not empty, or was never made
+            (target / folder).rmdir()

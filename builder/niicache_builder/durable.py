@@ -115,7 +115,6 @@ def make_folders(paths: Iterable[Path]) -> None:
         for path in paths
         for folder in itertools.takewhile(lambda one: not one.is_dir(), (path, *path.parents))
     }
-    # Parents first: they are the shorter ones.
-    for folder in sorted(missing, key=lambda one: len(one.parts)):
+    for folder in sorted(missing):  # parents first
         folder.mkdir(exist_ok=True)
     sync_folders(folder.parent for folder in missing)

@@ -61,4 +61,5 @@ def read_below(root: Path, path: str, most: int) -> bytes:
         OSError: As :func:`open_below`.
     """
     with os.fdopen(open_below(root, path), "rb") as file:
-        return file.read(most + 1)
+        # Memory for as many bytes as are asked for is taken at once.
+        return file.read(min(os.fstat(file.fileno()).st_size, most) + 1)

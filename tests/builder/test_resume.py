@@ -242,6 +242,21 @@ def test_other_options_after_an_interruption(
         assert verify(target).problems == ()
 
 
+@pytest.mark.parametrize("made", ["c", "c/image", "c/image/c", "c/image/c/0/0"])
+def test_folders_that_an_interrupted_build_made_go(
+    before_and_after: dict[str, Any], tmp_path: Path, made: str
+) -> None:
+    """Not each of them has a file of its own, so none is found by way of one alone."""
+    target = copy(before_and_after["cache"], tmp_path / "cache")
+    (target / made).mkdir(parents=True)
+    (target / ".build").mkdir()
+    placed = ["c/image/c/0/0/0/0", "c/zarr.json"]
+    (target / ".build" / "placed.json").write_text(json.dumps(placed), encoding="utf-8")
+    build0(before_and_after["old"], target, **SHAPE)
+    assert not (target / "c").exists()
+    assert verify(target).problems == ()
+
+
 @pytest.mark.usefixtures("two_a_shard")
 def test_interrupted_again_and_again(before_and_after: dict[str, Any], tmp_path: Path) -> None:
     """Each run gets a few steps further, with the source changing there and back in between."""
