@@ -7,6 +7,8 @@ import io
 import json
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +25,6 @@ from niicache_builder.cli.exits import DAMAGED, exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 SECONDS = 10.0
 SPARE_BYTES = 512 * 2**20
@@ -61,7 +62,7 @@ def check(hostile: Hostile, draft: Draft, folder: Path) -> dict[str, str]:
     Raises:
         AssertionError: It is not what is to be expected of such a cache.
     """
-    warm(folder)
+    warm()
     path = lay(draft, folder / "hostile")
     SHARED.clear()
     found: dict[str, str] = {}
@@ -150,15 +151,17 @@ WAYS: dict[str, Callable[[Path, Hostile], str]] = {
 
 
 @cache
-def warm(folder: Path) -> None:
-    """Read sound caches once, so that nothing is imported or compiled later."""
-    for codec in ("fast", "none"):
-        sound = Hostile("sound", lambda _: None, "harmless", codec)
-        path = lay(base(codec).draft(), folder / "sound")
-        assert [way(path, sound) for way in WAYS.values()] == ["right"] * 4 + ["whole"]
-    broken = lay(replace(base("fast").draft(), root=b"{}"), folder / "sound")
-    for way in WAYS.values():
-        _outcome(way, broken, sound)
+def warm() -> None:
+    """Read sound caches once a process, so that nothing is imported or compiled later."""
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "sound"
+        for codec in ("fast", "none"):
+            sound = Hostile("sound", lambda _: None, "harmless", codec)
+            path = lay(base(codec).draft(), folder)
+            assert [way(path, sound) for way in WAYS.values()] == ["right"] * 4 + ["whole"]
+        broken = lay(replace(base("fast").draft(), root=b"{}"), folder)
+        for way in WAYS.values():
+            _outcome(way, broken, sound)
 
 
 VALUES = (None, True, -1, 0, 1, 3, 2**31, 2**63, 2**64, 1.5, 1e300, "", "x", "../x", "\0", [], {})
