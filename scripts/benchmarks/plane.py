@@ -28,7 +28,8 @@ SIZE = (64, 64)
 SHAPE = (*SIZE, 3)
 DEGREES = 20.0
 BATCH = 128
-OURS = "niicache, int16 to float32, a batch at once"
+KINDS = "int16 to float32", "float32"
+AT_ONCE = ", a batch"  # from and to the memory of one, as in the reader, and not of one image
 FIXED_POINT = 0.05  # of the range of voxels: OpenCV rounds places to 1/32 of a voxel
 
 
@@ -52,15 +53,19 @@ def plane_calls() -> dict[str, Callable[[], Array]]:
 def our_calls(image: Array, matrix: Array) -> dict[str, Callable[[], Array]]:
     """Return the ways of niicache: a batch, as the reader does it, and one by one."""
     places = np.arange(BATCH)
-    many = np.stack([image] * BATCH)
-    begin = many.__array_interface__["data"][0]
-    cases = Cases(begin + places * many.strides[0], many.dtype, SHAPE)
     plans = [Plan(matrix=matrix, shape=SIZE, fill=Fill())] * BATCH
-    batch = np.empty((BATCH, *SHAPE), np.float32)
 
-    def placed() -> Array:
-        place_cases(cases, batch, places, plans, [STRAIGHT] * BATCH, what="image")
-        return batch[len(many) - 1]  # keeps the cases
+    def placed(source: Array) -> Callable[[], Array]:
+        many = np.stack([source] * BATCH)
+        begin = many.__array_interface__["data"][0]
+        cases = Cases(begin + places * many.strides[0], many.dtype, SHAPE)
+        batch = np.empty((BATCH, *SHAPE), np.float32)
+
+        def call() -> Array:
+            place_cases(cases, batch, places, plans, [STRAIGHT] * BATCH, what="image")
+            return batch[len(many) - 1]  # keeps the cases
+
+        return call
 
     def resampled(source: Array) -> Callable[[], Array]:
         out = np.empty(SHAPE, np.float32)
@@ -71,15 +76,16 @@ def our_calls(image: Array, matrix: Array) -> dict[str, Callable[[], Array]]:
 
         return call
 
+    sources = dict(zip(KINDS, (image, image.astype(np.float32)), strict=True))
     return {
-        OURS: placed,
-        "niicache, int16 to float32": resampled(image),
-        "niicache, float32": resampled(image.astype(np.float32)),
+        f"niicache, {kind}{suffix}": way(source)
+        for suffix, way in ((AT_ONCE, placed), ("", resampled))
+        for kind, source in sources.items()
     }
 
 
 def opencv_calls(image: Array, matrix: Array) -> dict[str, Callable[[], Array]]:
-    """Return the ways of OpenCV, which has no batches and no int16 to float32."""
+    """Return the ways of OpenCV, which has no int16 to float32 and no batches but in a loop."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -87,23 +93,26 @@ def opencv_calls(image: Array, matrix: Array) -> dict[str, Callable[[], Array]]:
     flipped = matrix[::-1][:, [1, 0, 2]]  # OpenCV names the axis that runs fastest first
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
-    def converted() -> Array:
-        floats = image.astype(np.float32)
-        made: Array = cv2.warpAffine(floats, flipped, SIZE, flags=flags)
+    def warped(source: Array, out: Array | None = None) -> Array:
+        made: Array = cv2.warpAffine(source, flipped, SIZE, dst=out, flags=flags)
         return made
 
-    def floats() -> Array:
-        made: Array = cv2.warpAffine(real, flipped, SIZE, flags=flags)
-        return made
+    def batch(source: Array) -> Callable[[], Array]:
+        many, out = np.stack([source] * BATCH), np.empty((BATCH, *SHAPE), np.float32)
 
-    def whole() -> Array:
-        made: Array = cv2.warpAffine(image, flipped, SIZE, flags=flags)
-        return made
+        def call() -> Array:
+            for one, to in zip(many, out, strict=True):
+                warped(one.astype(np.float32, copy=False), to)
+            return out[-1]
+
+        return call
 
     return {
-        "OpenCV, int16 to float32": converted,
-        "OpenCV, float32": floats,
-        "OpenCV, int16": whole,
+        f"OpenCV, {KINDS[0]}{AT_ONCE}": batch(image),
+        f"OpenCV, {KINDS[1]}{AT_ONCE}": batch(real),
+        f"OpenCV, {KINDS[0]}": lambda: warped(image.astype(np.float32)),
+        f"OpenCV, {KINDS[1]}": lambda: warped(real),
+        "OpenCV, int16": lambda: warped(image),
     }
 
 
@@ -115,10 +124,10 @@ def run(folder: Path, options: Options) -> Table:  # noqa: ARG001 - nothing is w
         unit="us",
         rows=make_rows(
             {
-                name: [ms * 1e3 / (BATCH if name == OURS else 1) for ms in figures]
+                name: [ms * 1e3 / (BATCH if name.endswith(AT_ONCE) else 1) for ms in figures]
                 for name, figures in time_calls(calls, rounds=options.rounds).items()
             },
-            yardsticks={"niicache": OURS},
+            yardsticks={"niicache": f"niicache, {KINDS[0]}{AT_ONCE}"},
             higher_is_better=False,
         ),
         skipped={} if find_spec("cv2") else {"cv2": "not installed; scripts/bench --peers has it"},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from niicache.errors import OptionError
 from niicache.options import check_one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ORDERS: Final = ("linear", "nearest")
 MODES: Final = ("constant", "nearest", "reflect", "wrap")
@@ -123,3 +126,16 @@ def checked_matrix(matrix: np.ndarray, axes: int) -> np.ndarray:
             if not -_HUGE < value < _HUGE:
                 raise OptionError(f"matrix: got {rows.tolist()}, expected finite numbers")
     return rows
+
+
+def checked_matrices(matrices: Sequence[np.ndarray], axes: int) -> np.ndarray:
+    """Return matrices, checked together, as one array ``(k, axes, axes + 1)`` of float64.
+
+    Raises:
+        OptionError: As :func:`checked_matrix`.
+    """
+    if all(matrix.shape == (axes, axes + 1) for matrix in matrices):
+        rows = np.array(matrices, np.float64)
+        if (np.abs(rows) < _HUGE).all():
+            return rows
+    return np.array([checked_matrix(matrix, axes) for matrix in matrices])

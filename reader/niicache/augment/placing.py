@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from niicache.augment.arguments import checked_matrix
+from niicache.augment.arguments import checked_matrices
 from niicache.augment.fit import HALF, fit
 from niicache.augment.resampling import is_whole, run
 from niicache.augment.warp import STRAIGHT, filling, place
@@ -65,6 +65,8 @@ def place_cases(
     """
     order: Literal["linear", "nearest"] = "linear" if what == "image" else "nearest"
     first = plans[0]
+    rows = checked_matrices([plan.matrix for plan in plans], len(cases.shape) - 1)
+    even = (rows == np.floor(rows)).all(axis=(1, 2)).tolist()
     made = fit(cases.dtype, cases.shape, batch.dtype, batch.shape[1:], order, first.fill.mode)
     whole: list[int] = []  # whose bits stay, whatever is done to others
     scaled: list[int] = []
@@ -73,19 +75,18 @@ def place_cases(
     for i, plan in enumerate(plans):
         if made.stored is not None or batch.dtype == HALF or plan.displacement is not None:
             others.append(i)
-        elif is_whole(checked_matrix(plan.matrix, len(cases.shape) - 1)):
+        elif even[i] and is_whole(rows[i]):
             (whole if what == "mask" or lines[i] == STRAIGHT else scaled).append(i)
         else:
             (others if made.lone else turned).append(i)
     for picked in (whole, scaled, turned):
         if not picked:
             continue
-        matrices = np.array([plans[i].matrix for i in picked])
         where = cases.addresses[picked], _addresses(batch, slots[picked])
         some = [STRAIGHT if what == "mask" else lines[i] for i in picked]
         fills = [first.fill.label if what == "mask" else filling(first.fill, one) for one in some]
         numbers = fills, [one.scale for one in some], [one.offset for one in some]
-        run(made, where, matrices, numbers, whole=picked is not turned, pitch=made.shape[2])
+        run(made, where, rows[picked], numbers, whole=picked is not turned, pitch=made.shape[2])
     for i in others:
         line = lines[i] if what == "image" else STRAIGHT
         place(cases.array(i), batch[slots[i]], plans[i], line, what=what)

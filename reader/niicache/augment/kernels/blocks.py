@@ -15,7 +15,7 @@ from niicache.augment.kernels.rows import CONSTANT, NEAREST, fold, holds
 LANES: Final = 16
 WHOLE: Final = 2.0**32
 FARTHEST: Final = 2.0**30
-FRACTION: Final = 0xFFFFFF
+FRACTION: Final = np.int32(0xFFFFFF)
 UNIT: Final = np.float32(2.0**-24)
 
 
@@ -128,27 +128,21 @@ def place(
     by nothing where a step is a sum of few powers of two. What lies beyond ``count`` is written
     too, up to whole vectors.
     """
-    u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
-    x, y, z = (
-        _fixed(base, along, first, 0),
-        _fixed(base, along, first, 1),
-        _fixed(base, along, first, 2),
-    )
-    by_x, by_y, by_z = _step(along[0]), _step(along[1]), _step(along[2])
-    top = (_top(shape[0]), _top(shape[1]), _top(shape[2]))
-    ends = (_end(shape[0]), _end(shape[1]), _end(shape[2]))
-    plane, row = np.int32(strides[0]), np.int32(strides[1])
+    whole = (count + LANES - 1) // LANES * LANES
+    for j in range(whole):
+        index[j] = 0
     to = real.type
-    for j in range((count + LANES - 1) // LANES * LANES):
-        p = min(max(x + j * by_x, 0), ends[0])
-        q = min(max(y + j * by_y, 0), ends[1])
-        r = min(max(z + j * by_z, 0), ends[2])
-        i, k, m = np.int32(p >> 32), np.int32(q >> 32), np.int32(r >> 32)
-        a, b, c = min(i, top[0]), min(k, top[1]), min(m, top[2])
-        u[j] = to(np.int32((p >> 8) & FRACTION)) * UNIT + to(np.int32(i - a))
-        v[j] = to(np.int32((q >> 8) & FRACTION)) * UNIT + to(np.int32(k - b))
-        w[j] = to(np.int32((r >> 8) & FRACTION)) * UNIT + to(np.int32(m - c))
-        index[j] = np.int32(a * plane + b * row + c)
+    # Planes are volumes of one slice, whose weights nobody reads.
+    for axis in range(np.int64(shape[0] == 1), 3):
+        begin, step = _fixed(base, along, first, axis), _step(along[axis])
+        top, end, stride = _top(shape[axis]), _end(shape[axis]), np.int32(strides[axis])
+        weight = part(weights, axis, real)
+        for j in range(whole):
+            place = min(max(begin + j * step, 0), end)
+            at = min(np.int32(place >> 32), top)
+            beyond = (np.int32(place >> 32) - at) << 24
+            weight[j] = to(beyond + (np.int32(place >> 8) & FRACTION)) * UNIT
+            index[j] += at * stride
 
 
 @piece

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -17,29 +18,29 @@ def _vector(context: Any, item: Any, width: int) -> Any:
     return ir.VectorType(context.get_value_type(item), width)
 
 
-def _load(context: Any, builder: Any, address: Any, kinds: Any, width: int, *, late: bool) -> Any:
-    """Load values next to each other, aligned or not, as floats.
+def _load(context: Any, builder: Any, address: Any, kinds: Any, width: int) -> Any:
+    """Load values next to each other, aligned or not."""
+    stored = _vector(context, kinds[0], width)
+    return builder.load(builder.inttoptr(address, ir.PointerType(stored)), align=1, typ=stored)
 
-    Three of them are loaded as four: with the next one, or where they are late with the one before.
-    The one more belongs to the other voxel of the pair.
+
+def _load_pair(context: Any, builder: Any, address: Any, after: Any, kinds: Any) -> Any:
+    """Load the three values of a voxel and of the next one, as two times four.
+
+    The fourth of each is the other's, so nothing beyond the pair is touched.
     """
+    size = context.get_abi_sizeof(context.get_value_type(kinds[0]))
+    back = builder.sub(after, ir.Constant(after.type, size))
+    near, far = (_load(context, builder, at, kinds, RGB + 1) for at in (address, back))
+    return builder.shuffle_vector(near, far, _order(list(range(2 * (RGB + 1)))))
+
+
+def _to_real(context: Any, builder: Any, found: Any, kinds: Any) -> Any:
     item, real = kinds
-    lanes = _lanes(width)
-    shift = late and lanes > width
-    if shift:
-        size = context.get_abi_sizeof(context.get_value_type(item))
-        address = builder.sub(address, ir.Constant(address.type, size))
-    stored, wanted = _vector(context, item, lanes), _vector(context, real, lanes)
-    found = builder.load(builder.inttoptr(address, ir.PointerType(stored)), align=1, typ=stored)
-    if shift:
-        found = builder.shuffle_vector(found, found, _order([1, 2, 3, 3]))
+    wanted = _vector(context, real, found.type.count)
     if isinstance(item, types.Integer):
         return (builder.sitofp if item.signed else builder.uitofp)(found, wanted)
     return found if item == real else builder.fpext(found, wanted)
-
-
-def _lanes(width: int) -> int:
-    return 4 if width == RGB else width
 
 
 def _order(lanes: list[int]) -> Any:
@@ -60,25 +61,41 @@ def _between(builder: Any, near: Any, far: Any, weight: Any) -> Any:
 
 
 def _corners(
-    context: Any,
-    builder: Any,
-    address: Any,
-    steps: Any,
-    weights: Any,
-    kinds: Any,
-    width: int,
-    *,
-    late: bool = False,
+    context: Any, builder: Any, address: Any, steps: Any, weights: Any, kinds: Any, leaf: Any
 ) -> Any:
     """Interpolate along as many axes as there are steps, the first step's last."""
     if not steps:
-        return _load(context, builder, address, kinds, width, late=late)
-    after = builder.add(address, steps[0])
-    near, far = [
-        _corners(context, builder, at, steps[1:], weights[1:], kinds, width, late=at is after)
-        for at in (address, after)
-    ]
-    weight = _spread(context, builder, weights[0], kinds[1], _lanes(width))
+        return leaf(address)
+    near, far = (
+        _corners(context, builder, at, steps[1:], weights[1:], kinds, leaf)
+        for at in (address, builder.add(address, steps[0]))
+    )
+    weight = _spread(context, builder, weights[0], kinds[1], near.type.count)
+    return _between(builder, near, far, weight)
+
+
+def _blend_values(
+    context: Any, builder: Any, address: Any, steps: Any, weights: Any, kinds: Any, width: int
+) -> Any:
+    def leaf(at: Any) -> Any:
+        return _to_real(context, builder, _load(context, builder, at, kinds, width), kinds)
+
+    return _corners(context, builder, address, steps, weights, kinds, leaf)
+
+
+def _blend_threes(
+    context: Any, builder: Any, address: Any, steps: Any, weights: Any, kinds: Any
+) -> Any:
+    """Interpolate voxels and their neighbours along the last axis as one vector; that axis last."""
+
+    def leaf(at: Any) -> Any:
+        after = builder.add(at, steps[-1])
+        return _to_real(context, builder, _load_pair(context, builder, at, after, kinds), kinds)
+
+    both = _corners(context, builder, address, steps[:-1], weights[:-1], kinds, leaf)
+    lanes = [0, 1, 2, 2], [5, 6, 7, 7]
+    near, far = (builder.shuffle_vector(both, both, _order(picked)) for picked in lanes)
+    weight = _spread(context, builder, weights[-1], kinds[1], near.type.count)
     return _between(builder, near, far, weight)
 
 
@@ -104,8 +121,9 @@ def _blender(width: int) -> Any:
                 [builder.extract_value(one, i) for i in range(len(kind))]
                 for one, kind in zip(arguments[2:4], signature.args[2:4], strict=True)
             ]
-            value = _corners(context, builder, arguments[1], unpacked[0], unpacked[1], kinds, width)
-            lanes = _lanes(width)
+            how = _blend_threes if width == RGB else partial(_blend_values, width=width)
+            value = how(context, builder, arguments[1], unpacked[0], unpacked[1], kinds)
+            lanes = value.type.count
             by, plus = (_spread(context, builder, one, scale, lanes) for one in arguments[4:6])
             value = builder.fmul(value, by, flags=_MAY_CONTRACT)
             value = builder.fadd(value, plus, flags=_MAY_CONTRACT)
