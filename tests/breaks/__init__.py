@@ -62,7 +62,7 @@ BREAKS = {
     "mutated-file": Break("mutated_file", tests=(), soak=2000),  # 100 mutations each
     "damaged-cache": Break("damaged_cache", tests=(), soak=2000),
     "damage-while-training": Break("damage_while_training", tests=(), soak=20),  # 200 each
-    "lying-chunk": Break("decoder", tests=(), soak=2000),  # 500 chunks each
+    "lying-chunk": Break("decoder", tests=(), soak=200),  # 5,000 chunks each
     "hostile-attack": Break("hostile_attack", tests=(), soak=760),
     "hostile-metadata": Break("hostile_metadata", tests=(), soak=50_000),
     "state-machine": Break("state_machine", tests=(), soak=10),  # 10 runs of 20 steps each

@@ -34,7 +34,7 @@ CODECS = (
     Blosc(cname="lz4hc", clevel=5, shuffle="shuffle"),
     Blosc(cname="zstd", clevel=3, shuffle="bitshuffle"),
 )
-BATCH = 500
+BATCH = 5_000
 SLACK = 64 * 1024
 """Bytes that Python itself may need for a call, whatever the chunk."""
 
@@ -47,7 +47,7 @@ print(dict(batch(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))))
 
 
 def once(seed: int, folder: Path) -> None:
-    """Decode 500 chunks that lie in a child; a batch a seed, for a process costs half a second.
+    """Decode 5,000 chunks that lie in a child, for to start one takes as long as a thousand of them.
 
     Raises:
         AssertionError: The child died, took more than twice the chunk's memory, or took a chunk
