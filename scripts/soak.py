@@ -8,6 +8,7 @@ its seed is named with the command that repeats it.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 """Between two lines of progress where stdout is no terminal."""
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - the names in it are made by tempfile
+"""Where Linux keeps files in memory."""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ def step(course: Course, one: Break) -> str:
     begun = time.monotonic()
     said = ""
     try:
-        with tempfile.TemporaryDirectory(prefix="niicache-soak-") as folder:
+        with tempfile.TemporaryDirectory(prefix="niicache-soak-", dir=place(one)) as folder:
             one.once(course.seed, Path(folder))
     except CannotBreakError as error:
         course.skipped = str(error)
@@ -109,6 +113,12 @@ def step(course: Course, one: Break) -> str:
     course.seconds += time.monotonic() - begun
     course.runs += 1
     return said
+
+
+def place(one: Break) -> Path | None:
+    """Return the folder for the folders of a break; None is the usual one."""
+    usable = one.in_memory and MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK)
+    return MEMORY if usable else None
 
 
 def turns(courses: Sequence[Course], until: float) -> Iterator[Course]:

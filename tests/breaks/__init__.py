@@ -32,11 +32,15 @@ class Break:
         module: Name of the module in this package.
         tests: Seeds that every run of the tests goes through; none where other tests do.
         soak: How many seeds ``scripts/soak`` goes through, from 0 on.
+        in_memory: Whether no question of it is one of the disk: ``scripts/soak`` then gives it a
+            folder in memory where the system has one. On disks to make and remove hundreds of
+            tiny files takes several times as long as the breaking.
     """
 
     module: str
     tests: Sequence[int]
     soak: int
+    in_memory: bool = False
 
     @property
     def once(self) -> Callable[[int, Path], None]:
@@ -59,12 +63,12 @@ BREAKS = {
     "two-builds": Break("two_builds", tests=range(20), soak=500),
     "dead-worker": Break("dead_worker", tests=range(5), soak=200),
     "rebuilt-under-readers": Break("rebuilt_under_readers", tests=range(10), soak=500),
-    "mutated-file": Break("mutated_file", tests=(), soak=2000),  # 100 mutations each
-    "damaged-cache": Break("damaged_cache", tests=(), soak=2000),
+    "mutated-file": Break("mutated_file", tests=(), soak=2000, in_memory=True),  # 100 files each
+    "damaged-cache": Break("damaged_cache", tests=(), soak=2000, in_memory=True),
     "damage-while-training": Break("damage_while_training", tests=(), soak=20),  # 200 each
     "lying-chunk": Break("decoder", tests=(), soak=200),  # 5,000 chunks each
-    "hostile-attack": Break("hostile_attack", tests=(), soak=760),
-    "hostile-metadata": Break("hostile_metadata", tests=(), soak=50_000),
+    "hostile-attack": Break("hostile_attack", tests=(), soak=760, in_memory=True),
+    "hostile-metadata": Break("hostile_metadata", tests=(), soak=50_000, in_memory=True),
     "state-machine": Break("state_machine", tests=(), soak=10),  # 10 runs of 20 steps each
     "long-runs": Break("long_runs", tests=(), soak=1),
 }

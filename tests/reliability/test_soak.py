@@ -71,6 +71,16 @@ def test_time_that_is_over_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "failures" in capsys.readouterr().out
 
 
+def test_what_asks_nothing_of_the_disk_gets_a_folder_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, memory = Break("any", tests=(), soak=1), Break("any", tests=(), soak=1, in_memory=True)
+    monkeypatch.setattr(soak, "MEMORY", tmp_path)
+    assert (soak.place(disk), soak.place(memory)) == (None, tmp_path)
+    monkeypatch.setattr(soak, "MEMORY", tmp_path / "missing")
+    assert soak.place(memory) is None
+
+
 @pytest.mark.parametrize(
     "words", [["nothing"], ["--times", "0"], ["--seed", "-1"], ["--minutes", "0"]]
 )
