@@ -47,7 +47,7 @@ print(dict(batch(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))))
 
 
 def once(seed: int, folder: Path) -> None:
-    """Decode 5,000 chunks that lie in a child; to start one takes as long as a thousand of them.
+    """Decode 5,000 chunks that lie in a child; to start one takes as long as thousands of them.
 
     Raises:
         AssertionError: The child died, took more than twice the chunk's memory, or took a chunk

@@ -166,6 +166,29 @@ def test_the_outermost_voxels_are_met_exactly(channels, order, sign):
     np.testing.assert_allclose(out, judge, rtol=1e-6, atol=1e-3)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("shape", [(9, 8), (1, 9, 8), (7, 9, 8)])
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_is_read_of_a_scratch_that_was_not_written(monkeypatch, channels, shape, mode):
+    rng = np.random.default_rng(0)
+    source = noise(rng, (*shape, channels), "float32")
+    matrix = np.hstack([np.eye(len(shape)) * 0.9, np.full((len(shape), 1), 0.3)])
+    clean = np.zeros_like(source)
+    resample(source, clean, matrix, order="linear", mode=mode)
+    made = np.empty
+
+    def soiled(*given: object, **named: object) -> np.ndarray:
+        array = made(*given, **named)
+        array.reshape(-1).view(np.uint8)[:] = 255  # NaN as a float
+        return array
+
+    monkeypatch.setattr(np, "empty", soiled)
+    out = np.zeros_like(source)
+    resample(source, out, matrix, order="linear", mode=mode)
+    np.testing.assert_array_equal(out, clean)
+    assert np.isfinite(out).all()
+
+
 @pytest.mark.parametrize("far", [3e8, -3e8, 2.0**31, -(2.0**40), 1e18])
 @pytest.mark.parametrize("axis", range(3))
 def test_beyond_all_that_is_counted_lies_the_outermost_voxel(axis, far):

@@ -129,20 +129,22 @@ def place(
     too, up to whole vectors.
     """
     whole = (count + LANES - 1) // LANES * LANES
+    to = real.type
+    unseen = part(weights, 0, real)
     for j in range(whole):
         index[j] = 0
-    to = real.type
-    # Planes are volumes of one slice, whose weights nobody reads.
+        unseen[j] = to(0)
+    # A plane is a volume of one slice, of which only the weight is read, and must be a number.
     for axis in range(np.int64(shape[0] == 1), 3):
         begin, step = _fixed(base, along, first, axis), _step(along[axis])
         top, end, stride = _top(shape[axis]), _end(shape[axis]), np.int32(strides[axis])
         weight = part(weights, axis, real)
         for j in range(whole):
-            place = min(max(begin + j * step, 0), end)
-            at = min(np.int32(place >> 32), top)
-            beyond = (np.int32(place >> 32) - at) << 24
-            weight[j] = to(beyond + (np.int32(place >> 8) & FRACTION)) * UNIT
-            index[j] += at * stride
+            fixed = min(max(begin + j * step, 0), end)
+            near = min(np.int32(fixed >> 32), top)
+            beyond = (np.int32(fixed >> 32) - near) << 24
+            weight[j] = to(beyond + (np.int32(fixed >> 8) & FRACTION)) * UNIT
+            index[j] += near * stride
 
 
 @piece

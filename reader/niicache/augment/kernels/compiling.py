@@ -1,7 +1,8 @@
 """How the loops are compiled, and how they reach memory: by pointers.
 
-A stored loop is thrown away when its own file changes, and not for the pieces that it is made of.
-Who changes a piece touches the files of the loops, or deletes the folder that numba stores in.
+numba throws a stored loop away when the loop's own file changes, not when a piece from another file
+does; an installer leaves stored loops where they are. So each file with loops holds ``PIECES``, a
+digest of the files without, and changes with them; a test says the digest when it is another.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ import numpy as np
 
 from niicache.augment.kernels.compiling import loose, loose_piece
 
+PIECES = "2faac57d32c088c5"  # see compiling
+
 _TILE = 4 * 1024
 """float32 of a tile of :func:`blur_inner`: they stay in a core's first cache."""
 
