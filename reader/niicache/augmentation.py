@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class _Always(np.random.Generator):
     """A generator by which everything acts that has a probability."""
 
-    def random(self, *args: Any, **kwargs: Any) -> Any:
+    def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         """Return 0, or zeros."""
-        return super().random(*args, **kwargs) * 0
+        return super().random(size, dtype, out) * 0
 
 
 class Augmentation:

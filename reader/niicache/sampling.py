@@ -18,7 +18,8 @@ import numpy as np
 
 from niicache.errors import OptionError
 from niicache.shares import plan_shares, share_problems, whole_problem
-from niicache.streams import BATCH, SAMPLE, Cycles, Ints, Replaced, Span, Stored, philox
+from niicache.streams import Cycles, Ints, Replaced, Span, Stored
+from niicache.words import BATCH, SAMPLE, philox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import numpy as np
 import pytest
 from building import build0, copy, masks, tree, voxels, write
 
 from breaks.damage import KINDS, damage
+from breaks.warm import scratch
 from niicache.errors import NotACacheError
 from niicache_builder import repair, verify
 
@@ -18,7 +18,7 @@ from niicache_builder import repair, verify
 @cache
 def _state() -> tuple[Path, Path, Path]:
     """Return a source, its cache, and a cache of what the source was before."""
-    root = Path(mkdtemp(prefix="damaged-cache-"))
+    root = scratch() / "damaged-cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("niicache_builder.arrays.SHARD_CASES", 4)
         source = masks(root / "s", {"a": 6, "b": 2})

@@ -9,7 +9,7 @@ import numpy as np
 
 from niicache.format.geometry import Box
 from niicache.real import valid_box
-from niicache.streams import PATCH, philox
+from niicache.words import PATCH, philox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
