@@ -96,6 +96,28 @@ def test_a_matrix_that_leads_out_of_the_memory_is_refused(value, what):
         place_cases(cases, batch, np.arange(9), plans, [STRAIGHT] * 9, what=what)
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (3, 4)])
+def test_a_matrix_of_other_axes_is_refused_wherever_it_is_among_the_others(shape):
+    _, cases = cases_of((6, 7, 1), "uint8")
+    odd = Plan(matrix=np.eye(*shape), shape=(6, 7), fill=Fill())
+    plans = [Plan(matrix=np.eye(2, 3), shape=(6, 7), fill=Fill())] * 8 + [odd]
+    batch = np.zeros((9, 6, 7, 1), "float32")
+    with pytest.raises(OptionError, match=r"matrix: got shape .*expected \(2, 3\)"):
+        place_cases(cases, batch, np.arange(9), plans, [STRAIGHT] * 9, what="image")
+
+
+def test_whole_numbers_that_are_no_change_of_place_are_interpolated():
+    voxels, cases = cases_of((6, 7, 1), "float32", count=2)
+    rows = [[2.0, 0.0, 1.0], [0.0, 3.0, -1.0]], [[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+    plans = [Plan(matrix=np.array(one), shape=(6, 7), fill=Fill()) for one in rows]
+    batch = np.empty((2, 6, 7, 1), "float32")
+    place_cases(cases, batch, np.arange(2), plans, [STRAIGHT] * 2, what="image")
+    for case, made, plan in zip(voxels, batch, plans, strict=True):
+        alone = np.empty((6, 7, 1), "float32")
+        place(case, alone, plan)
+        np.testing.assert_array_equal(made, alone)
+
+
 def test_a_case_keeps_its_bits_whatever_is_done_to_others_in_the_call():
     voxels, cases = cases_of((6, 7, 1), "float32")
     voxels[:] = -0.0
