@@ -19,7 +19,7 @@ os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VIS
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -27,8 +27,7 @@ import pytest
 from helpers import make_cache, write_source
 from hypothesis import settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
+BREAKING = Path(__file__).with_name("reliability")
 
 # The suites must take the same time and find the same things wherever they run.
 settings.register_profile("niicache", deadline=None, derandomize=True, database=None)
@@ -36,8 +35,8 @@ settings.load_profile("niicache")
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the file that takes longest, lest one process does it while others are done."""
-    items.sort(key=lambda item: item.path.name != "test_scripts.py")
+    """Begin with the files that take longest, lest one process does them while others are done."""
+    items.sort(key=lambda item: (item.path.name != "test_scripts.py", item.path.parent != BREAKING))
 
 
 @pytest.fixture(autouse=True)

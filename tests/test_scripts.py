@@ -43,6 +43,14 @@ def cuts(head):
     return list(slices(head))
 
 
+@pytest.fixture(scope="module")
+def written(head, tmp_path_factory):
+    """Return the folder that the slices were written to."""
+    folder = tmp_path_factory.mktemp("slices")
+    write_slices(head, folder)
+    return folder
+
+
 def test_a_slice_holds_the_voxels_that_the_volume_has_at_the_same_place_in_the_world(head, cuts):
     to_voxel = np.linalg.inv(head.affine)
     rng = np.random.default_rng(0)
@@ -88,10 +96,9 @@ def test_no_validation_slice_is_near_a_training_slice_and_classes_are_unequal(cu
     assert all(c.affine[0, 3] <= 0 for c in cuts if c.plane == "sagittal")
 
 
-def test_slices_are_written_as_they_are(head, cuts, tmp_path):
-    write_slices(head, tmp_path)
+def test_slices_are_written_as_they_are(cuts, written):
     for cut in cuts:
-        folder = tmp_path / cut.part / cut.plane
+        folder = written / cut.part / cut.plane
         name = f"{cut.plane}_{cut.index:03}.nii.gz"
         for kind, voxels in (("images", cut.image), ("labels", cut.mask)):
             file = nibabel.load(folder / kind / name)
@@ -100,7 +107,7 @@ def test_slices_are_written_as_they_are(head, cuts, tmp_path):
             assert file.header.get_zooms() == (1.0, 1.0)
             np.testing.assert_array_equal(np.asanyarray(file.dataobj), voxels)
             np.testing.assert_allclose(file.affine, cut.affine)
-    assert len(list(tmp_path.glob("*/*/images/*"))) == len(cuts)
+    assert len(list(written.glob("*/*/images/*"))) == len(cuts)
 
 
 @given(count=st.integers(1, 50), draws=st.integers(1, 200), seed=st.integers(0, 9))
@@ -148,9 +155,8 @@ def test_the_baseline_reads_what_nibabel_reads_in_equal_shares(tmp_path):
         by_file[2]
 
 
-def test_the_baseline_pads_masks_like_images(head, tmp_path):
-    write_slices(head, tmp_path)
-    images, masks = Baseline(tmp_path / "val", shape=(192, 192), labels="file", per_class=2)[0]
+def test_the_baseline_pads_masks_like_images(written):
+    images, masks = Baseline(written / "val", shape=(192, 192), labels="file", per_class=2)[0]
     assert images.shape == masks.shape == (6, 192, 192, 1)
     assert set(np.unique(masks)) == {0, 1, 2}
     assert (images[masks > 0] > 0).mean() > 0.99

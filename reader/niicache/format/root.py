@@ -69,10 +69,10 @@ def unpack_root(data: bytes) -> Manifest:
     try:
         sealed = hashlib.sha256(canonical(whole)).hexdigest()
         attribute["digest"] = digest
-        text = _text(whole)
+        sound = digest == sealed and _text(whole) == data
     except (ValueError, RecursionError) as error:  # one byte can make a number infinite: 1e999
         raise FormatError(f"{_UNSEALED}: {error}", REBUILD) from error
-    if digest != sealed or text != data:
+    if not sound:
         raise FormatError(f"{_UNSEALED}: {sealed[:16]} in place of {shown(digest)}", REBUILD)
     del attribute["digest"]
     problems = group_problems(whole) + manifest_problems(attribute)
