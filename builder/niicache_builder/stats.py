@@ -24,8 +24,29 @@ OF_VOXELS = ("minimum", "maximum", "mean", "low", "high")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassStats:
-    """One class.
+class ChannelStats:
+    """The voxels of one channel, or of all, in the cases of one class.
+
+    Attributes:
+        minimum: Smallest finite voxel of all cases; NaN if there is none, as the next four.
+        maximum: Largest finite voxel.
+        mean: Mean over all finite voxels of all cases.
+        low: Median over cases of the 0.5th percentile.
+        high: Median over cases of the 99.5th percentile.
+        nonfinite: NaN and infinite voxels.
+    """
+
+    minimum: float
+    maximum: float
+    mean: float
+    low: float
+    high: float
+    nonfinite: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassStats(ChannelStats):
+    """One class; what is said of voxels is said of all channels together.
 
     Attributes:
         name: The class.
@@ -35,12 +56,7 @@ class ClassStats:
         shape_max: Largest extent likewise.
         spacing_min: Smallest edge of a voxel along each spatial axis, mm.
         spacing_max: Largest likewise.
-        minimum: Smallest finite voxel of all cases; NaN if there is none, as the next four.
-        maximum: Largest finite voxel.
-        mean: Mean over all finite voxels of all cases.
-        low: Median over cases of the 0.5th percentile.
-        high: Median over cases of the 99.5th percentile.
-        nonfinite: NaN and infinite voxels.
+        channels: Each channel by itself.
         labels: Label value to number of elements; empty where values are too many or none.
         disk_bytes: Bytes of its shards on disk.
         decoded_bytes: Bytes of its padded cases in memory, images and labels.
@@ -53,12 +69,7 @@ class ClassStats:
     shape_max: Shape
     spacing_min: tuple[float, ...]
     spacing_max: tuple[float, ...]
-    minimum: float
-    maximum: float
-    mean: float
-    low: float
-    high: float
-    nonfinite: int
+    channels: tuple[ChannelStats, ...]
     labels: dict[str, int]
     disk_bytes: int
     decoded_bytes: int
@@ -101,7 +112,8 @@ class Stats:
         for entry, one in zip(value["classes"], self.classes, strict=True):
             entry["ratio"] = one.ratio
             # JSON has no NaN, and a class without one finite voxel has nothing else.
-            entry |= {name: None for name in OF_VOXELS if not np.isfinite(entry[name])}
+            for of in (entry, *entry["channels"]):
+                of |= {name: None for name in OF_VOXELS if not np.isfinite(of[name])}
         return {"schema": SCHEMA, **value}
 
 
@@ -142,8 +154,10 @@ def _class_stats(cache: Cache, view: ClassView, total: int) -> ClassStats:
         shape_max=tuple(shapes.max(axis=0).tolist()),
         spacing_min=tuple(spacing.min(axis=0).tolist()),
         spacing_max=tuple(spacing.max(axis=0).tolist()),
-        **_of_voxels(view, shapes),
-        nonfinite=int(view.column("nonfinite").sum()),
+        **asdict(_channel_stats(view, shapes, slice(None))),
+        channels=tuple(
+            _channel_stats(view, shapes, slice(c, c + 1)) for c in range(recipe.image.shape[-1])
+        ),
         labels=_labels(cache, view),
         disk_bytes=_disk_bytes(cache, view.name),
         decoded_bytes=per_case * len(view),
@@ -156,23 +170,30 @@ def _shapes(view: ClassView) -> np.ndarray:
     return np.column_stack([spatial, view.column("source_shape")[:, -1]])
 
 
-def _of_voxels(view: ClassView, shapes: np.ndarray) -> dict[str, float]:
-    """Return the statistics of the finite voxels, by their names in OF_VOXELS."""
-    voxels = shapes[:, :-1].prod(axis=1)[:, None] - view.column("nonfinite")
+def _channel_stats(view: ClassView, shapes: np.ndarray, channels: slice) -> ChannelStats:
+    """Return the statistics of the finite voxels of some channels."""
+    nonfinite = view.column("nonfinite")[:, channels]
+    voxels = shapes[:, :-1].prod(axis=1)[:, None] - nonfinite
     # What a channel without a finite voxel says of them is no number, and was 0 before.
     some = voxels > 0
     if not some.any():
-        return dict.fromkeys(OF_VOXELS, np.nan)
-    percentiles = view.column("percentiles")[some]
-    return {
-        "minimum": float(view.column("minimum")[some].min()),
-        "maximum": float(view.column("maximum")[some].max()),
+        return ChannelStats(**dict.fromkeys(OF_VOXELS, np.nan), nonfinite=int(nonfinite.sum()))
+
+    def of(name: str) -> np.ndarray:
+        values: np.ndarray = view.column(name)[:, channels][some]
+        return values
+
+    percentiles = of("percentiles")
+    return ChannelStats(
+        minimum=float(of("minimum").min()),
+        maximum=float(of("maximum").max()),
         # Shares first: a sum of large voxels may be beyond float64.
-        "mean": float((view.column("mean")[some] * (voxels[some] / voxels.sum())).sum()),
+        mean=float((of("mean") * (voxels[some] / voxels.sum())).sum()),
         # They stand in the order of PERCENTILES: the outermost are first and last.
-        "low": float(np.median(percentiles[:, 0])),
-        "high": float(np.median(percentiles[:, len(PERCENTILES) - 1])),
-    }
+        low=float(np.median(percentiles[:, 0])),
+        high=float(np.median(percentiles[:, len(PERCENTILES) - 1])),
+        nonfinite=int(nonfinite.sum()),
+    )
 
 
 def _labels(cache: Cache, view: ClassView) -> dict[str, int]:

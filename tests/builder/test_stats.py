@@ -55,6 +55,14 @@ def test_equal_to_numpy(kind: str, request: pytest.FixtureRequest) -> None:
         assert one.minimum == every.min()
         assert one.maximum == every.max()
         assert one.mean == pytest.approx(every.mean())
+        assert len(one.channels) == images[0].shape[-1]
+        for channel, alone in enumerate(one.channels):
+            voxels = [image[..., channel].ravel().astype("float64") for image in images]
+            whole = np.concatenate(voxels)
+            low, high = (np.median([np.percentile(v, q) for v in voxels]) for q in (0.5, 99.5))
+            assert (alone.minimum, alone.maximum, alone.nonfinite) == (whole.min(), whole.max(), 0)
+            assert alone.mean == pytest.approx(whole.mean())
+            assert (alone.low, alone.high) == pytest.approx((low, high))
         ends = [
             [
                 np.percentile(image[..., c].astype("float64"), q)
@@ -116,6 +124,26 @@ def test_a_case_without_a_finite_voxel_counts_for_nothing(tmp_path: Path) -> Non
     text = stats_text(found)
     assert "5 .. 64, 60 not finite" in text
     assert "none of 60 finite" in text
+
+
+def test_a_channel_is_told_by_itself(tmp_path: Path) -> None:
+    image = np.stack([np.arange(60.0), np.full(60, np.nan), np.arange(60.0) * 1000], axis=-1)
+    image = image.reshape(6, 10, 1, 3).astype("float32")
+    image[0, 0, 0, 2] = np.inf
+    write(tmp_path / "s" / "a" / "x.nii", image)
+    build0(tmp_path / "s", tmp_path / "c", spatial_dims=2)
+    found = stats(tmp_path / "c")
+    (one,) = found.classes
+    first, none, last = one.channels
+    assert (first.maximum, last.minimum, last.maximum) == (59, 1000, 59000)
+    assert (first.nonfinite, none.nonfinite, last.nonfinite, one.nonfinite) == (0, 60, 1, 61)
+    assert np.isnan(none.mean)
+    assert (one.minimum, one.maximum) == (0, 59000)
+    value: Any = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert [of["mean"] is None for of in value["classes"][0]["channels"]] == [False, True, False]
+    text = stats_text(found)
+    for number, told in enumerate(("0 .. 59", "none of 60 finite", "1000 .. 59000, 1 not finite")):
+        assert any(f"│ {number} " in line and told in line for line in text.splitlines()), text
 
 
 def test_vectors_of_measures_are_told_by_their_range(tmp_path: Path) -> None:
