@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from niicache.format.orientation import ENDS, orientation_of
 from niicache_builder.oddity import Oddity
+from niicache_builder.report.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from niicache.errors import Problem
-    from niicache.format.names import LabelKind
+    from niicache.format.manifest import Recipe
     from niicache_builder.scan import CaseScan
+
+LOST = {"affine", "no-affine"}
+"""Codes of headers that do not tell which way axes point."""
 
 
 def doubts(
-    cases: Sequence[CaseScan], *, root: Path, label_kind: LabelKind, headers: Iterable[Problem]
+    cases: Sequence[CaseScan], *, root: Path, recipe: Recipe, headers: Sequence[Problem]
 ) -> tuple[Problem, ...]:
     """Return a warning for everything that is odd before a voxel is read, sorted.
 
     Args:
         cases: Those that will be in the cache.
         root: What their paths are relative to.
-        label_kind: What the labels are.
+        recipe: What is made of them.
         headers: Warnings about single files, of any case.
 
     Returns:
         Codes ``scaling``, ``header-field``, ``affine``, ``forms-differ``, ``no-affine`` and
-        ``extension`` of single headers, ``mask-scaled`` and ``name-case``.
+        ``extension`` of single headers, ``mask-scaled``, ``name-case`` and ``orientations-differ``.
     """
     kept = {case.identity for case in cases}
     found = [one for one in headers if (one.class_name, one.case) in kept]
     found += _names(cases, root)
-    if label_kind == "mask":
+    if recipe.label_kind == "mask":
         found += _scaled_masks(cases, root)
+    if recipe.spatial_dims == len(ENDS) and recipe.orient is None:
+        unknown = {(one.class_name, one.case) for one in headers if one.code in LOST}
+        found += _orientations([one for one in cases if one.identity not in unknown], root)
     return tuple(sorted(found))
 
 
@@ -62,3 +71,23 @@ def _names(cases: Iterable[CaseScan], root: Path) -> Iterator[Problem]:
             hint = "on many disks both would be one file; see whether one is a copy"
             odd = Oddity("name-case", got, expected, hint)
             yield odd.warning(str(root / case.files.image), class_name, name)
+
+
+def _orientations(cases: Iterable[CaseScan], root: Path) -> Iterator[Problem]:
+    """Yield one warning about the first case whose axes point another way than those of most."""
+    first: dict[str, CaseScan] = {}
+    counts: dict[str, int] = defaultdict(int)
+    for case in cases:
+        letters = orientation_of(case.image.affine)
+        first.setdefault(letters, case)
+        counts[letters] += 1
+    most, *others = sorted(counts, key=lambda letters: (-counts[letters], letters)) or [""]
+    if not others:
+        return
+    case = first[others[0]]
+    told = ", ".join(f"{letters} ({counts[letters]:,})" for letters in (most, *others))
+    got = f"axes that point {others[0]}, in a set of {told}"
+    expected = f"{most}, as in {counted(counts[most], 'case')}"
+    hint = f"stored as they are; --orient {most} turns all to point the same way"
+    odd = Oddity("orientations-differ", got, expected, hint)
+    yield odd.warning(str(root / case.files.image), *case.identity)

@@ -135,7 +135,7 @@ def make_plan(
         todo=todo,
         skipped=(*(skipped_case(problem, scan.layout.root) for problem in problems), *again),
         problems=problems,
-        warnings=doubts(sound, root=scan.layout.root, label_kind=kind[0], headers=scan.warnings),
+        warnings=doubts(sound, root=scan.layout.root, recipe=recipe, headers=scan.warnings),
         split=options.split_rule,
         on_duplicates=options.on_duplicates,
         columns=later_columns(recipe, kept.columns if kept and len(todo) < len(units) else None),

@@ -11,7 +11,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from orientations import WORDS, angles, lengths, pointing, shifts, words
 from scipy.spatial.transform import Rotation
 
-from niicache.format.orientation import is_orientation, stay, turn_to
+from niicache.format.orientation import is_orientation, orientation_of, stay, turn_to
 
 
 def test_there_are_48_orientations():
@@ -24,6 +24,13 @@ def test_there_are_48_orientations():
 )
 def test_what_is_no_orientation(word):
     assert not is_orientation(word)
+
+
+@settings(max_examples=50)
+@given(words, lengths, angles, shifts, st.floats(-0.2, 0.2))
+def test_the_letters_of_an_affine_are_nibabels(word, spacing, degrees, origin, shear):
+    affine = pointing(word, spacing, degrees, origin, shear)
+    assert orientation_of(affine) == "".join(nibabel.aff2axcodes(affine))
 
 
 @settings(max_examples=50)

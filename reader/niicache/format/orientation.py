@@ -83,6 +83,16 @@ def turn_to(affine: Sequence[Sequence[float]], orient: str) -> Turn:
     return Turn(tuple(axes), tuple(flips))
 
 
+def orientation_of(affine: Sequence[Sequence[float]]) -> str:
+    """Return which way the axes of a grid point, as nearly as three letters can say it.
+
+    Args:
+        affine: 4x4, voxel to world, mm.
+    """
+    points = _pointing(np.array(affine, np.float64)[:3, :3])
+    return "".join(ENDS[world][up] for _, (world, up) in sorted(points.items()))
+
+
 def _pointing(linear: np.ndarray) -> dict[int, tuple[int, bool]]:
     """Return for each axis the axis of the world that it is nearest to, and whether it runs up it.
 
