@@ -11,7 +11,7 @@ from niicache_builder.oddity import Oddity
 from niicache_builder.report.units import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from niicache.errors import Problem
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from niicache_builder.scan import CaseScan
 
 LOST = {"affine", "no-affine"}
-"""Codes of headers that do not tell which way axes point."""
+"""Codes of headers whose sform or qform is not what they say."""
 
 
 def doubts(
@@ -43,8 +43,8 @@ def doubts(
     if recipe.label_kind == "mask":
         found += _scaled_masks(cases, root)
     if recipe.spatial_dims == len(ENDS) and recipe.orient is None:
-        unknown = {(one.class_name, one.case) for one in headers if one.code in LOST}
-        found += _orientations([one for one in cases if one.identity not in unknown], root)
+        lost = {(one.class_name, one.case) for one in headers if one.code in LOST}
+        found += _orientations([one for one in cases if _placed(one, lost)], root)
     return tuple(sorted(found))
 
 
@@ -71,6 +71,11 @@ def _names(cases: Iterable[CaseScan], root: Path) -> Iterator[Problem]:
             hint = "on many disks both would be one file; see whether one is a copy"
             odd = Oddity("name-case", got, expected, hint)
             yield odd.warning(str(root / case.files.image), class_name, name)
+
+
+def _placed(case: CaseScan, lost: Container[tuple[str, str]]) -> bool:
+    """Say whether a header tells which way its axes point."""
+    return bool(case.image.sform_code or case.image.qform_code) and case.identity not in lost
 
 
 def _orientations(cases: Iterable[CaseScan], root: Path) -> Iterator[Problem]:
