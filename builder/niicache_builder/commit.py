@@ -16,7 +16,7 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from niicache.errors import DiskError
@@ -34,6 +34,7 @@ from niicache_builder.durable import (
     write_file,
     write_files,
 )
+from niicache_builder.links import refuse_links
 from niicache_builder.lock import HOLDER
 
 if TYPE_CHECKING:
@@ -80,16 +81,18 @@ def commit(
     Raises:
         OSError: The file system refused; the old cache is still in force.
         DiskError: It refused at the very end; the new cache is in force, but may be lost.
+        DamageError: A folder of the cache is a link; nothing was changed.
     """
     root = pack_root(contents.document, contents.manifest)
     before = {} if old is None else dict(old.files)
     files = contents.manifest.files
+    earlier = placed(target)
+    refuse_links(target, _folders_of((*files, *before, *earlier)))
     fresh = {
         path: data
         for path, data in contents.small.items()
         if not _in_place(target / path, files[path])
     }
-    earlier = placed(target)
     gone = [path for path in sorted({*before, *earlier} - files.keys()) if _is_there(target / path)]
     # An interrupted commit may have made folders for files that it never put there.
     empty = sorted(earlier - files.keys())
@@ -159,7 +162,10 @@ def entry_of(data: bytes) -> FileEntry:
 
 
 def clean_up(target: Path) -> None:
-    """Remove what only an unfinished build needs."""
+    """Remove what only an unfinished build needs; last the name of the builder, who owns it all."""
+    for file in (target / WORK).glob("*"):
+        if file.name != HOLDER:
+            file.unlink(missing_ok=True)
     shutil.rmtree(target / WORK, ignore_errors=True)
 
 
@@ -226,7 +232,12 @@ def _drop_old_generations(target: Path, before: Mapping[str, FileEntry]) -> None
 
 
 def _remove_empty_folders(target: Path, paths: Iterable[str]) -> None:
-    folders = {folder for path in paths for folder in list(Path(path).parents)[:-1]}
-    for folder in sorted(folders, reverse=True):  # inner ones first
+    for folder in sorted(_folders_of(paths), reverse=True):  # inner ones first
         with contextlib.suppress(OSError):  # one that is not empty, or was never made
             (target / folder).rmdir()
+
+
+def _folders_of(paths: Iterable[str]) -> set[str]:
+    """Return the folders below the cache that files lie in."""
+    folders = {parent for path in paths for parent in PurePosixPath(path).parents}
+    return {folder.as_posix() for folder in folders} - {"."}

@@ -80,9 +80,15 @@ def _write(path: Path, data: bytes) -> None:
 
 def _all_at_once(action: Callable[[Path], None], paths: Iterable[Path]) -> None:
     """Do what mostly waits for the disk to many paths: it writes down several syncs in one go."""
-    with held_back(), ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:
-        for done in [threads.submit(action, path) for path in paths]:
-            done.result()
+    every = list(paths)
+    with held_back():
+        try:
+            with ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:
+                for done in [threads.submit(action, path) for path in every]:
+                    done.result()
+        except RuntimeError:  # too little address space for one more thread: without, then
+            for path in every:
+                action(path)
 
 
 def sync_folder(path: Path) -> None:

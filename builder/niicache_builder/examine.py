@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from niicache.files import retired
 from niicache.format.names import LOCK, RETIRED, ROOT, WORK
+from niicache_builder.belongings import strange_belongings
 from niicache_builder.commit import placed
 from niicache_builder.damage import Finding, Kind
 from niicache_builder.options import default_workers
@@ -98,7 +99,7 @@ def _misplaced(cache: Cache) -> dict[str, Finding]:
     for name in _foreign_folders(folders - files.keys(), (*files, *waiting, *there)):
         got = "a folder with no file in it"
         wrong[name] = Finding(kind="unexpected", got=got, expected="no such folder in this cache")
-    return wrong
+    return wrong | dict(strange_belongings(cache.path))
 
 
 def _missing(is_folder: bool, entry: FileEntry) -> Finding:  # noqa: FBT001 - one private caller
@@ -176,6 +177,6 @@ def digest_of(path: Path) -> str | OSError:
 
 
 def is_kept(root: Path, entry: FileEntry) -> bool:
-    """Return whether ``.retired`` holds a file of this content."""
+    """Return whether ``.retired`` holds a file of this content, and leads nowhere else."""
     path = retired(root, entry)
-    return path.is_file() and digest_of(path) == entry.sha256
+    return not path.parent.is_symlink() and path.is_file() and digest_of(path) == entry.sha256

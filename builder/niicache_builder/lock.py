@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from niicache.errors import LockedError
-from niicache.format.names import LOCK, WORK
-from niicache_builder.durable import make_folder
+from niicache.format.names import LOCK, RETIRED, WORK
+from niicache_builder.durable import make_folder, partial_name
+from niicache_builder.links import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,10 @@ def hold(target: Path) -> Iterator[None]:
 
     Raises:
         LockedError: Another build holds it; says which.
+        DamageError: What belongs to builds is a link.
     """
     make_folder(target)
+    refuse_links(target, (LOCK, WORK, RETIRED))
     lock = FileLock(target / LOCK)
     patience = time.monotonic() + NAMING_SECONDS
     while not _taken(lock):
@@ -99,7 +102,7 @@ def _say_name(target: Path) -> None:
     holder = _Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
     path = _holder_path(target)
     # Renamed into place, so that nobody reads half a name.
-    partial = path.with_suffix(".partial")
+    partial = partial_name(path)
     partial.write_text(json.dumps(asdict(holder)))
     partial.replace(path)
 

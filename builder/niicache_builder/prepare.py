@@ -62,11 +62,11 @@ def converted(voxels: np.ndarray, dtype: str, *, label: bool = False) -> np.ndar
     Args:
         voxels: Any shape.
         dtype: numpy name.
-        label: Whether they are those of a label; decides what a refusal advises.
+        label: Whether they are those of a label, of which whole numbers stay as they are.
 
     Raises:
         PrepareError: An integer dtype does not hold every one of them exactly, or a float dtype
-            does not reach as far.
+            does not reach as far, or does not hold every whole number of a label.
     """
     target = np.dtype(dtype)
     # numpy calls int64 to float64 safe, which it is not for labels beyond 2**53.
@@ -75,9 +75,11 @@ def converted(voxels: np.ndarray, dtype: str, *, label: bool = False) -> np.ndar
         return voxels.astype(target, copy=False)
     with np.errstate(invalid="ignore", over="ignore"):
         result = voxels.astype(target)
-    # A float may round a float; an integer is a label or a count, and has to stay what it is.
+    # A float may round a float; what is whole is a label or a count, and has to stay what it is.
     if target.kind == "f" and voxels.dtype.kind == "f":
         right, held = np.array_equal(np.isfinite(result), np.isfinite(voxels)), "reaches"
+        if right and label:
+            right, held = _same_codes(result, voxels), "holds exactly"
     else:
         right, held = _same_numbers(result, voxels), "holds exactly"
     if right:
@@ -109,6 +111,12 @@ def _same_numbers(one: np.ndarray, other: np.ndarray) -> bool:
         return False
     whole = np.array_equal(wide, np.trunc(wide))
     return whole and np.array_equal(wide.astype(integers.dtype), integers)
+
+
+def _same_codes(one: np.ndarray, other: np.ndarray) -> bool:
+    """Say whether all whole numbers of the second array of floats are the same in the first."""
+    whole = other == np.trunc(other)
+    return np.array_equal(one[whole], other[whole])
 
 
 def with_channels(voxels: np.ndarray, spatial_dims: int) -> np.ndarray:

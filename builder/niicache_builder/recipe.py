@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from niicache.format.manifest import ArrayLayout
     from niicache.format.names import LabelKind
+    from niicache_builder.nifti import Header
     from niicache_builder.options import BuildOptions
     from niicache_builder.scan import CaseScan
 
@@ -79,12 +80,14 @@ def make_recipe(
         crop=options.crop,
         image_files=len(cases[0].images),
     )
+    images = [header for case in cases for header in case.images]
+    labels = [case.label for case in cases if case.label is not None]
     on_grid = [image] if label is None or kind[0] != "mask" else [image, label]
     return recipe, Decisions(
         spatial_dims=f"{dims[0]}: {dims[1]}",
-        label_kind=f"{kind[0]}: {kind[1]}",
+        label_kind=f"{kind[0]}: {kind[1]}" + _rounding(labels, label.dtype if label else ""),
         shape="as --shape says" if options.shape else "the largest case; a larger one moves all",
-        dtype="as --dtype says" if options.dtype != "auto" else _dtype_reason(cases),
+        dtype="as --dtype says" if options.dtype != "auto" else _dtype_reason(images, image.dtype),
         chunk=_chunk_reason(on_grid, cases, options),
         codec=codec_reason(options.codec, image, label),
         preparation=planned_text(cases, recipe),
@@ -162,9 +165,19 @@ def _chunk_reason(
     return patch_reason(layouts, options.chunk, options.patch, shapes)
 
 
-def _dtype_reason(cases: Sequence[CaseScan]) -> str:
-    images = [header for case in cases for header in case.images]
-    found = sorted({header.dtype for header in images})
-    scaled = sum((header.slope, header.inter) != (1.0, 0.0) for header in images)
+def _dtype_reason(headers: Sequence[Header], dtype: str) -> str:
+    found = sorted({header.dtype for header in headers})
+    scaled = sum((header.slope, header.inter) != (1.0, 0.0) for header in headers)
     stored = f"images are stored as {', '.join(found)}"
-    return f"{stored}, {scaled:,} of them with scl_slope or scl_inter" if scaled else stored
+    if scaled:
+        stored += f", {scaled:,} of them with scl_slope or scl_inter"
+    return stored + _rounding(headers, dtype, "; --dtype float64 rounds nothing")
+
+
+def _rounding(headers: Sequence[Header], dtype: str, advice: str = "") -> str:
+    """Return what is to be said where float64, as it is stored or scaled to, is rounded."""
+    wide = any(
+        header.dtype == "float64" or (header.slope, header.inter) != (1.0, 0.0)
+        for header in headers
+    )
+    return f", rounded to {dtype}{advice}" if wide and dtype == "float32" else ""

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 # Neither number changes a draw. Rows are ordered so many at a time (at least a window) ...
 _SPAN = 2048
 # ... and those of two epochs of a class are kept, but no more than these, or 2 windows where those
-# are larger (16 B each). What more epochs fill would look like a leak for thousands of them.
+# are larger (8 B each). What more epochs fill would look like a leak for thousands of them.
 _KEPT = 2**17
+
+_NARROW = np.dtype(np.int32)
+# A gap that is longer than this is far enough, and a class of as many rows is none.
+_FARTHEST = np.iinfo(_NARROW).max
 
 Ints: TypeAlias = "npt.NDArray[np.int64]"
 
@@ -25,15 +29,17 @@ Ints: TypeAlias = "npt.NDArray[np.int64]"
 class Span(NamedTuple):
     """Neighbouring places of a stream.
 
+    Both are int64, and int32 where they are kept.
+
     Attributes:
-        rows: int64 (n,), the row at each place.
-        gaps: int64 (n,), how many places later the stream comes back to the chunk of that row.
+        rows: (n,), the row at each place.
+        gaps: (n,), how many places later the stream comes back to the chunk of that row.
             Exact within a window, else to the begin of the window that will hold the chunk, or an
             expectation where no window says. It steers what stays in memory, never what is drawn.
     """
 
-    rows: Ints
-    gaps: Ints
+    rows: npt.NDArray[np.signedinteger]
+    gaps: npt.NDArray[np.signedinteger]
 
 
 class Cycles:
@@ -89,7 +95,7 @@ class Cycles:
             rows.append(whole.rows[skip : skip + count])
             gaps.append(whole.gaps[skip : skip + count])
             start, count = start + len(rows[-1]), count - len(rows[-1])
-        return Span(np.concatenate(rows), np.concatenate(gaps))
+        return Span(np.concatenate(rows, dtype=np.int64), np.concatenate(gaps, dtype=np.int64))
 
     def _planned(self, block: int) -> _Plan:
         """Order the chunks of a block of cycles and cut them, at windows, into parts."""
@@ -129,7 +135,7 @@ class Cycles:
         last = np.flatnonzero(gaps == 0)
         place = np.repeat(np.arange(low, high), sizes)[shuffled][last]
         gaps[last] = self._returns(block, place) - (edge + last)
-        return Span(order, gaps)
+        return Span(order.astype(_NARROW), np.minimum(gaps, _FARTHEST).astype(_NARROW))
 
     def _returns(self, block: int, places: Ints) -> Ints:
         """Return the position in a block at which chunks, by their place in its order, come back.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -119,6 +119,25 @@ def test_scaled_files_are_counted() -> None:
     plan = make_plan(scanned(*cases), STOP)
     assert plan.recipe.image.dtype == "float32"
     assert "2 of them with scl_slope or scl_inter" in plan.decisions.dtype
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "said"),
+    [
+        ({"slope": 2.0}, {}, (True, False)),
+        ({"dtype": "float64"}, {"dtype": "float64"}, (True, True)),
+        ({"dtype": "float32"}, {"dtype": "float32"}, (False, False)),
+        ({"dtype": "int32"}, {"inter": 1.0}, (False, True)),
+    ],
+)
+def test_what_is_rounded_is_said(
+    image: dict[str, Any], label: dict[str, Any], said: tuple[bool, bool]
+) -> None:
+    cases = [case("x", header(**image), label=header((2,), **label))]
+    decisions = make_plan(scanned(*cases), STOP).decisions
+    found = (decisions.dtype, decisions.label_kind)
+    assert tuple("rounded to float32" in text for text in found) == said
+    assert ("--dtype float64" in decisions.dtype) == said[0]
 
 
 BROKEN = Problem(

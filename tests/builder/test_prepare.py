@@ -163,6 +163,19 @@ def test_a_refusal_says_values_and_what_to_do() -> None:
     assert said.endswith("; store all labels in one integer type")
 
 
+@given(st.lists(st.integers(-(2**30), 2**30) | st.floats(-9, 9), min_size=1))
+def test_a_whole_number_of_a_label_stays_what_it_is(values: list[float]) -> None:
+    raw = np.array(values, "float64")
+    single = raw.astype("float32")
+    kept = all(float(a) == b for a, b in zip(single, values, strict=True) if float(b).is_integer())
+    if kept:
+        assert np.array_equal(converted(raw, "float32", label=True), single)
+    else:
+        with pytest.raises(PrepareError, match="dtype-loses"):
+            converted(raw, "float32", label=True)
+    assert np.array_equal(converted(raw, "float32"), single)  # an image may be rounded
+
+
 @given(
     arrays.arrays(st.sampled_from([d for d in DTYPES if d != "float16"]), st.integers(1, 9)),
     st.sampled_from([(1.0, 0.0), (2.0, 0.0), (1.0, -1024.0), (0.1, 3.0)]),
