@@ -38,6 +38,7 @@ class CheckReport:
         deterministic: Two generators of the same numbers gave the same image and label.
         keeps_shapes: Image and label came back in the shapes that they had. A function has to;
             a transform of this package may cut.
+        keeps_dtypes: They convert to the types that they had, as a Sequence asks for.
         keeps_global_state: The random state of ``random`` and of ``numpy.random`` is as before.
     """
 
@@ -45,12 +46,14 @@ class CheckReport:
     speedup: float
     deterministic: bool
     keeps_shapes: bool
+    keeps_dtypes: bool
     keeps_global_state: bool
 
     def __repr__(self) -> str:
         state = "leaves" if self.keeps_global_state else "CHANGES"
         repeats = "the same again" if self.deterministic else "NOT the same again"
         shapes = "keeps shapes" if self.keeps_shapes else "CHANGES shapes"
+        shapes += "" if self.keeps_dtypes else ", CHANGES dtypes"
         return (
             f"<niicache.augment.CheckReport {self.milliseconds:.3g} ms a sample, "
             f"two threads {self._threads()}, {repeats} from the same generator, {shapes}, "
@@ -59,7 +62,7 @@ class CheckReport:
 
     def _threads(self) -> str:
         if self.milliseconds < SHORT:
-            return "were too quick to tell"
+            return f"were too quick to tell (x {self.speedup:.2f})"
         helps = "help" if self.speedup >= LEAST_SPEEDUP else "do NOT help"
         return f"{helps} (x {self.speedup:.2f})"
 
@@ -77,10 +80,11 @@ def check(
 
     Args:
         transform: Of this package, or ``(image, label, rng) -> (image, label)``.
-        image: ``(*spatial, channel)``; copies of it are given.
+        image: ``(*spatial, channel)``; copies of it are given, of integers as float32, in which a
+            Sequence gives them unless it is told otherwise.
         label: Mask or vector; copies of it are given.
         facts: Of the case, for transforms of this package that ask for them: the columns of that
-            name, as ``Facts(mean=tuple(cache["a"].column("mean")[0]))``.
+            name, as ``Facts(mean=tuple(cache["a"].column("mean")[0].tolist()))``.
         repeats: How often it is timed.
         seed: Of the generators.
 
@@ -93,6 +97,8 @@ def check(
     if isinstance(transform, BatchTransform):
         raise OptionError(f"transform: got {transform!r}, expected one of single samples")
     check_count("repeats", repeats, 1)
+    image, label = np.asarray(image), np.asarray(label)
+    image = image if image.dtype.kind == "f" else image.astype(np.float32)
     extra = (facts,) if isinstance(transform, Transform) else ()
 
     def call(own: tuple[np.ndarray, np.ndarray], number: int) -> tuple[np.ndarray, ...]:
@@ -114,12 +120,17 @@ def check(
         begin = time.perf_counter()
         list(pool.map(spent, range(2)))
         together = time.perf_counter() - begin
-    shapes = (image.shape, label.shape)
+    shapes, dtypes = (image.shape, label.shape), (image.dtype, label.dtype)
     return CheckReport(
         milliseconds=median(seconds) * 1e3,
         speedup=2 * alone / together,
         deterministic=all(_bytes(one) == _bytes(other) for one, other in twice),
         keeps_shapes=all((one.shape, mark.shape) == shapes for (one, mark), _ in twice),
+        keeps_dtypes=all(
+            np.can_cast(made.dtype, dtype, "same_kind")
+            for pair, _ in twice
+            for made, dtype in zip(pair, dtypes, strict=True)
+        ),
         keeps_global_state=before == _global_state(),
     )
 

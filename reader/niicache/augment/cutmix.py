@@ -10,6 +10,7 @@ import numpy as np
 from niicache.augment import checks
 from niicache.augment.batch_transform import BatchTransform, blended
 from niicache.augment.warp import is_mask
+from niicache.errors import OptionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,12 +64,21 @@ class CutMix(BatchTransform):
     def apply(
         self, images: np.ndarray, labels: np.ndarray, params: CutMixParams | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Put the boxes in."""
+        """Put the boxes in.
+
+        Raises:
+            OptionError: The labels are neither masks nor vectors.
+        """
         if params is None:
             return images, labels
-        if not is_mask(images, labels):
-            return _boxed(images, params), blended(labels, params.partner, params.share)
-        return _boxed(images, params), _boxed(labels, params)
+        if is_mask(images, labels):
+            return _boxed(images, params), _boxed(labels, params)
+        if labels.ndim != len(("batch", "k")):
+            raise OptionError(
+                f"CutMix: got labels of shape {labels.shape}, expected (batch, k), one-hot or "
+                f"vectors, or masks {(*images.shape[:-1], 'channel')} on the grid of the images"
+            )
+        return _boxed(images, params), blended(labels, params.partner, params.share)
 
 
 def _boxed(batch: np.ndarray, params: CutMixParams) -> np.ndarray:

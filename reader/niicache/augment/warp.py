@@ -33,6 +33,21 @@ def is_mask(image: np.ndarray, label: np.ndarray) -> bool:
     return label.ndim == image.ndim and label.shape[:-1] == image.shape[:-1]
 
 
+def checked_is_mask(image: np.ndarray, label: np.ndarray) -> bool:
+    """Say the same, of a label that is a mask or a vector.
+
+    Raises:
+        OptionError: It is neither, and would stay behind when the image moves.
+    """
+    found = is_mask(image, label)
+    if not found and label.ndim > 1:
+        raise OptionError(
+            f"label: got shape {label.shape}, expected a mask of shape "
+            f"{(*image.shape[:-1], 'channel')}, on the grid of the image, or a vector (k,)"
+        )
+    return found
+
+
 def place(
     source: np.ndarray,
     out: np.ndarray,
@@ -94,10 +109,13 @@ def warp(
 
     Returns:
         New arrays; those that were given where there is nothing to do.
+
+    Raises:
+        OptionError: The label is neither a mask nor a vector.
     """
     still = plan.is_identity(image.shape[:-1])
     moved = label
-    if not still and is_mask(image, label):
+    if checked_is_mask(image, label) and not still:
         moved = np.empty((*plan.shape, label.shape[-1]), label.dtype)
         place(label, moved, plan, what="mask")
     if still and line is STRAIGHT and image.dtype.kind == "f":

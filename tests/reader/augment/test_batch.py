@@ -113,3 +113,10 @@ def test_what_is_not_blended_keeps_its_bits_whatever_its_partner_holds():
         made, marks = MixUp(p=0)(images, labels, np.random.default_rng(seed))
         assert made.tobytes() == images.tobytes()
         assert marks.tobytes() == labels.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 8, 8), (2, 4, 4, 1)])
+def test_cutmix_averages_no_codes_and_no_masks_of_another_grid(shape):
+    images, labels = np.zeros((2, 8, 8, 1), "float32"), np.zeros(shape, "uint8")
+    with pytest.raises(OptionError, match=r"CutMix: got labels of shape .*\(batch, k\)"):
+        CutMix()(images, labels, np.random.default_rng(3))

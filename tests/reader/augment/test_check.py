@@ -11,6 +11,7 @@ import pytest
 
 from niicache import augment
 from niicache.augment import check
+from niicache.cache import open_cache
 from niicache.errors import OptionError
 
 IMAGE, LABEL = np.ones((16, 16, 1), "float32"), np.zeros(2)
@@ -101,3 +102,38 @@ def test_facts_are_handed_on_and_shapes_are_looked_at():
 def test_what_cannot_be_checked_is_refused(transform, message):
     with pytest.raises(OptionError, match=message):
         check(transform, IMAGE, LABEL)
+
+
+def test_it_finds_a_transform_whose_label_no_sequence_takes():
+    mask = np.ones((16, 16, 1), "uint8")
+    found = check(lambda image, label, _rng: (image, label * 1.0), IMAGE, mask, repeats=3)
+    assert not found.keeps_dtypes
+    assert "CHANGES dtypes" in repr(found)
+    assert check(lambda image, label, _rng: (image * 2.0, label), IMAGE, mask).keeps_dtypes
+
+
+def test_it_takes_a_sample_as_a_cache_gives_it(vector_cache):
+    view = open_cache(vector_cache)["axial"]
+    image, label = view[0]
+    known = {name: tuple(view.column(name)[0].tolist()) for name in ("mean", "std")}
+    facts = augment.Facts(**known)
+    assert image.dtype.kind == "i"
+    for transform in (augment.Gamma(), augment.ZScore()):
+        assert check(transform, image, label.tolist(), facts=facts, repeats=2).deterministic
+
+
+def holds(image, label, _rng):
+    for _ in range(100_000):  # pure Python never lets go of the GIL for long
+        pass
+    return image, label
+
+
+def test_it_says_that_a_second_thread_does_not_help():
+    found = check(holds, IMAGE, LABEL, repeats=10)
+    assert found.speedup < 1.3
+    assert "two threads do NOT help (x " in repr(found)
+
+
+def test_what_is_quick_is_said_to_be():
+    found = check(lambda image, label, _rng: (image, label), IMAGE, LABEL)
+    assert f"were too quick to tell (x {found.speedup:.2f})" in repr(found)

@@ -438,3 +438,10 @@ def test_a_read_only_image_is_refused():
     image.flags.writeable = False
     with pytest.raises(OptionError, match=r"Gamma: got a read-only image.*give a copy"):
         Gamma(p=1)(image, mask, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (5, 6, 1), (3, 3, 1)])
+@pytest.mark.parametrize("one", [Rotate90(p=1), Compose(Flip(p=1), Gamma())])
+def test_a_mask_of_another_grid_does_not_stay_behind(one, shape):
+    with pytest.raises(OptionError, match=r"label: got shape .*\(6, 6, 'channel'\)"):
+        one(np.ones((6, 6, 1), "float32"), np.zeros(shape, "uint8"), np.random.default_rng(0))
