@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from copy import copy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -171,7 +172,7 @@ def _mutate(draft: Draft, rng: np.random.Generator) -> None:
     kind = int(rng.integers(6))
     paths = sorted(draft.files)
     if kind <= 1:
-        _change_json(draft.document, rng)
+        change_json(draft.document, rng)
         draft.known = bool(rng.integers(2))
         if not _sealable(draft):
             draft.root = b"{}"
@@ -180,7 +181,7 @@ def _mutate(draft: Draft, rng: np.random.Generator) -> None:
         names = [path for path in paths if path.endswith(ROOT)]
         name = names[int(rng.integers(len(names)))]
         document = json.loads(draft.files[name])
-        _change_json(document, rng)
+        change_json(document, rng)
         draft.files[name] = json.dumps(document).encode()
         return
     columns = [
@@ -220,7 +221,7 @@ def _sealable(draft: Draft) -> bool:
     return True
 
 
-def _change_json(value: Any, rng: np.random.Generator) -> None:
+def change_json(value: Any, rng: np.random.Generator) -> None:
     """Replace, remove or add something at any depth."""
     while True:
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
@@ -231,7 +232,7 @@ def _change_json(value: Any, rng: np.random.Generator) -> None:
         if isinstance(inner, dict | list) and inner and rng.random() < 0.85:
             value = inner
             continue
-        new = VALUES[int(rng.integers(len(VALUES)))]
+        new = copy(VALUES[int(rng.integers(len(VALUES)))])  # sealing fills what is planted
         how = int(rng.integers(8))
         if how == 0:
             del value[key]

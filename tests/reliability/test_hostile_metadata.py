@@ -6,10 +6,11 @@ hostile-attack`` makes all of them, which takes some minutes.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from breaks import BREAKS
 from breaks.hostile_attack import once as attack
-from breaks.hostile_metadata import TABLE, once
+from breaks.hostile_metadata import TABLE, VALUES, change_json, once
 
 RANDOM = 60
 PART = 3
@@ -25,6 +26,19 @@ def attacks(outcome):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("hostile")
+
+
+def test_what_is_planted_is_never_the_same_object_twice():
+    """Else sealing one cache fills what the next is given: seeds then depend on those before."""
+    for seed in range(200):
+        document = {"a": 0, "b": 0}
+        change_json(document, np.random.default_rng(seed))
+        for one in document.values():
+            if isinstance(one, dict):
+                one["files"] = 1
+            elif isinstance(one, list):
+                one.append(1)
+    assert VALUES[-2:] == ([], {})
 
 
 def test_many_are_made():
