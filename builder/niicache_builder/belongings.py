@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -21,40 +20,38 @@ def strange_belongings(root: Path) -> Iterator[tuple[str, Finding]]:
 
     What a build under way or interrupted keeps in ``.build`` is its own affair.
     """
-    links = {name for name in (LOCK, WORK, RETIRED) if (root / name).is_symlink()}
-    for name in sorted(links):
-        yield name, _strange("a symbolic link", "one of the cache's own")
-    if LOCK not in links and not _is_lock(root / LOCK):
-        yield LOCK, _strange("something else", "an empty file, which builds lock")
-    if WORK not in links and not begun(root):
-        for entry in _entries(root / WORK):
-            if not entry.name.startswith(HOLDER):  # who has only just come
-                yield f"{WORK}/{entry.name}", _strange("something", "no such file without a build")
-    if RETIRED not in links:
-        for entry in _entries(root / RETIRED):
-            if not (is_digest(entry.name) and entry.is_file(follow_symlinks=False)):
-                yield (
-                    f"{RETIRED}/{entry.name}",
-                    _strange("something", "files called by their digests"),
-                )
+    lock, work, retired = root / LOCK, root / WORK, root / RETIRED
+    for path in (lock, work, retired):
+        if path.is_symlink():
+            yield path.name, _strange(path, "one of the cache's own")
+    if not lock.is_symlink() and lock.exists() and not _is_empty(lock):
+        yield LOCK, _strange(lock, "an empty file, which builds lock")
+    if not begun(root):
+        for path in _inside(work):
+            if not path.name.startswith(HOLDER):  # who has only just come
+                yield f"{WORK}/{path.name}", _strange(path, "nothing there without a build")
+    for path in _inside(retired):
+        if not (is_digest(path.name) and stat.S_ISREG(path.lstat().st_mode)):
+            yield f"{RETIRED}/{path.name}", _strange(path, "files, called by their digests")
 
 
-def _strange(got: str, expected: str) -> Finding:
+def _strange(path: Path, expected: str) -> Finding:
+    info = path.lstat()
+    if stat.S_ISLNK(info.st_mode):
+        got = "a symbolic link"
+    elif stat.S_ISDIR(info.st_mode):
+        got = "a folder"
+    else:
+        got = f"{info.st_size:,} bytes"
     return Finding(kind="unexpected", got=got, expected=expected)
 
 
-def _is_lock(path: Path) -> bool:
-    """Say whether there is an empty file, or nothing."""
-    try:
-        info = path.lstat()
-    except OSError:
-        return True
+def _is_empty(path: Path) -> bool:
+    info = path.lstat()
     return stat.S_ISREG(info.st_mode) and not info.st_size
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+def _inside(folder: Path) -> list[Path]:
+    """Return what is in a folder, sorted; nothing where there is none, or a link to one."""
+    is_there = folder.is_dir() and not folder.is_symlink()
+    return sorted(folder.iterdir()) if is_there else []

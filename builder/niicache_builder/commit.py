@@ -165,7 +165,8 @@ def clean_up(target: Path) -> None:
     """Remove what only an unfinished build needs; last the name of the builder, who owns it all."""
     for file in (target / WORK).glob("*"):
         if file.name != HOLDER:
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the cache is in force, whatever stays here
+                file.unlink()
     shutil.rmtree(target / WORK, ignore_errors=True)
 
 

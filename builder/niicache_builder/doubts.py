@@ -79,20 +79,18 @@ def _placed(case: CaseScan, lost: Container[tuple[str, str]]) -> bool:
 
 
 def _orientations(cases: Iterable[CaseScan], root: Path) -> Iterator[Problem]:
-    """Yield one warning about the first case whose axes point another way than those of most."""
-    first: dict[str, CaseScan] = {}
-    counts: dict[str, int] = defaultdict(int)
+    """Yield one warning, about the first case that points the second most frequent way."""
+    found: dict[str, list[CaseScan]] = defaultdict(list)
     for case in cases:
-        letters = orientation_of(case.image.affine)
-        first.setdefault(letters, case)
-        counts[letters] += 1
-    most, *others = sorted(counts, key=lambda letters: (-counts[letters], letters)) or [""]
-    if not others:
+        found[orientation_of(case.image.affine)].append(case)
+    ways = sorted(found, key=lambda letters: (-len(found[letters]), letters))
+    if len(ways) < 2:  # noqa: PLR2004 - all point the same way
         return
-    case = first[others[0]]
-    told = ", ".join(f"{letters} ({counts[letters]:,})" for letters in (most, *others))
-    got = f"axes that point {others[0]}, in a set of {told}"
-    expected = f"{most}, as in {counted(counts[most], 'case')}"
+    most, second = ways[:2]
+    case = found[second][0]
+    told = ", ".join(f"{letters} ({len(found[letters]):,})" for letters in ways)
+    got = f"axes that point {second}, in a set of {told}"
+    expected = f"{most}, as in {counted(len(found[most]), 'case')}"
     hint = f"stored as they are; --orient {most} turns all to point the same way"
     odd = Oddity("orientations-differ", got, expected, hint)
     yield odd.warning(str(root / case.files.image), *case.identity)

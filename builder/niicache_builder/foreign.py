@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from niicache.format.names import LOCK
 from niicache_builder.durable import sync_folders
 
 if TYPE_CHECKING:
@@ -28,12 +29,16 @@ def in_the_way(root: Path, wrong: Mapping[str, Finding]) -> list[str]:
 def remove(root: Path, names: Iterable[str]) -> None:
     """Remove files, links and folders that hold no file; then the folders that this empties.
 
+    The lock stays: it is held, and who came next would make and hold another one.
+
     Raises:
         OSError: The file system refused.
     """
     parents = set()
     for name in names:
         path = root / name
+        if name == LOCK:
+            continue
         if _is_folder(path):
             _remove_folders(path)
         else:

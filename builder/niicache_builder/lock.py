@@ -51,6 +51,8 @@ def hold(target: Path) -> Iterator[None]:
             )
         time.sleep(POLL_SECONDS)
     try:
+        if (target / LOCK).stat().st_size:
+            os.truncate(target / LOCK, 0)  # whatever somebody else has written into it
         (target / WORK).mkdir(exist_ok=True)
         _say_name(target)
         yield

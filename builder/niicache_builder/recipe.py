@@ -80,8 +80,7 @@ def make_recipe(
         crop=options.crop,
         image_files=len(cases[0].images),
     )
-    images = [header for case in cases for header in case.images]
-    labels = [case.label for case in cases if case.label is not None]
+    images, labels = _headers(cases)
     on_grid = [image] if label is None or kind[0] != "mask" else [image, label]
     return recipe, Decisions(
         spatial_dims=f"{dims[0]}: {dims[1]}",
@@ -116,7 +115,7 @@ def _layouts(
     shapes = (prepared_shape(header, dims, options) for header in headers)
     spatial = padded_shape(shapes) if options.shape is None else options.shape
     channels = sum((split_axes(h.shape, dims) or ((), 0))[1] for h in cases[0].images)
-    images = [header for case in cases for header in case.images]
+    images, labels = _headers(cases)
     dtype = stored_dtype(images) if options.dtype == "auto" else options.dtype
     if options.chunk is not None and len(options.chunk) not in {1, dims + 1}:
         raise OptionError(
@@ -138,7 +137,6 @@ def _layouts(
     )
     if kind == "folder":
         return image, None
-    labels = [case.label for case in cases if case.label is not None]
     if kind == "mask":
         shape = (*spatial, (split_axes(labels[0].shape, dims) or ((), 1))[1])
         chunk = options.chunk
@@ -153,6 +151,12 @@ def _layouts(
         patch=options.patch if kind == "mask" else None,
     )
     return same_shards(image, label)
+
+
+def _headers(cases: Sequence[CaseScan]) -> tuple[list[Header], list[Header]]:
+    """Return the headers of all images and of all labels."""
+    images = [header for case in cases for header in case.images]
+    return images, [case.label for case in cases if case.label is not None]
 
 
 def _chunk_reason(

@@ -12,8 +12,9 @@ from building import build0, folders
 
 from niicache.errors import DamageError
 from niicache_builder import repair, verify
-from niicache_builder.commit import placed
-from niicache_builder.lock import hold
+from niicache_builder.commit import clean_up, entry_of, placed
+from niicache_builder.examine import is_kept
+from niicache_builder.lock import HOLDER, hold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +100,60 @@ def test_what_no_build_left_is_found_where_builds_leave_things(name: str, tmp_pa
     (problem,) = verify(cache, quick=True).problems
     top = "/".join(name.split("/")[:2])
     assert (problem.code, problem.path) == ("unexpected", str(cache / top))
+
+
+@pytest.mark.parametrize("name", [".lock", ".build/x", ".retired/x"])
+def test_a_repair_takes_it_out_and_never_the_lock_that_it_holds(name: str, tmp_path: Path) -> None:
+    source, cache = folders(tmp_path / "s", {"a": 2}), tmp_path / "c"
+    build0(source, cache)
+    (cache / name).parent.mkdir(exist_ok=True)
+    (cache / name).write_text("mine")
+    lock = (cache / ".lock").stat().st_ino
+    assert repair(cache, remove_unexpected=True).removed == (name,)
+    assert not verify(cache).problems
+    assert (cache / ".lock").stat().st_ino == lock
+
+
+def test_a_name_that_is_about_to_be_said_is_not_strange(tmp_path: Path) -> None:
+    cache = tmp_path / "c"
+    build0(folders(tmp_path / "s", {"a": 2}), cache)
+    (cache / ".build").mkdir()
+    (cache / ".build" / "holder.json.00ff.partial").write_text("{")
+    assert not verify(cache).problems
+
+
+def test_the_name_of_a_builder_goes_last_and_what_cannot_go_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / ".build"
+    (work / "folder").mkdir(parents=True)
+    for name in ("a", HOLDER, "z"):
+        (work / name).write_bytes(b"")
+    seen = []
+    real = type(work).unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        seen.append((path.name, (work / HOLDER).exists()))
+        real(path, missing_ok)
+
+    monkeypatch.setattr(type(work), "unlink", unlink)
+    clean_up(tmp_path)
+    assert {name for name, _ in seen} >= {"a", "z", "folder"}
+    assert all(named for _, named in seen)
+    assert not work.exists()
+
+
+def test_a_copy_elsewhere_is_not_kept(tmp_path: Path) -> None:
+    entry = entry_of(b"bytes")
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away" / entry.sha256).write_bytes(b"bytes")
+    cache = tmp_path / "c"
+    cache.mkdir()
+    (cache / ".retired").symlink_to(tmp_path / "away")
+    assert not is_kept(cache, entry)
+    (cache / ".retired").unlink()
+    (tmp_path / "away").rename(cache / ".retired")
+    assert is_kept(cache, entry)
 
 
 @pytest.mark.parametrize("name", [".build", ".retired", ".lock"])

@@ -98,7 +98,8 @@ def check(
         raise OptionError(f"transform: got {transform!r}, expected one of single samples")
     check_count("repeats", repeats, 1)
     image, label = np.asarray(image), np.asarray(label)
-    image = image if image.dtype.kind == "f" else image.astype(np.float32)
+    if image.dtype.kind in "iub":
+        image = image.astype(np.float32)
     extra = (facts,) if isinstance(transform, Transform) else ()
 
     def call(own: tuple[np.ndarray, np.ndarray], number: int) -> tuple[np.ndarray, ...]:
