@@ -84,9 +84,9 @@ def make_recipe(
     on_grid = [image] if label is None or kind[0] != "mask" else [image, label]
     return recipe, Decisions(
         spatial_dims=f"{dims[0]}: {dims[1]}",
-        label_kind=f"{kind[0]}: {kind[1]}" + _rounding(labels, label.dtype if label else ""),
+        label_kind=f"{kind[0]}: {kind[1]}" + ("" if label is None else _rounding(labels)),
         shape="as --shape says" if options.shape else "the largest case; a larger one moves all",
-        dtype="as --dtype says" if options.dtype != "auto" else _dtype_reason(images, image.dtype),
+        dtype="as --dtype says" if options.dtype != "auto" else _dtype_reason(images),
         chunk=_chunk_reason(on_grid, cases, options),
         codec=codec_reason(options.codec, image, label),
         preparation=planned_text(cases, recipe),
@@ -169,19 +169,19 @@ def _chunk_reason(
     return patch_reason(layouts, options.chunk, options.patch, shapes)
 
 
-def _dtype_reason(headers: Sequence[Header], dtype: str) -> str:
+def _dtype_reason(headers: Sequence[Header]) -> str:
     found = sorted({header.dtype for header in headers})
     scaled = sum((header.slope, header.inter) != (1.0, 0.0) for header in headers)
     stored = f"images are stored as {', '.join(found)}"
     if scaled:
         stored += f", {scaled:,} of them with scl_slope or scl_inter"
-    return stored + _rounding(headers, dtype, "; --dtype float64 rounds nothing")
+    return stored + _rounding(headers, "; --dtype float64 rounds nothing")
 
 
-def _rounding(headers: Sequence[Header], dtype: str, advice: str = "") -> str:
-    """Return what is to be said where float64, as it is stored or scaled to, is rounded."""
+def _rounding(headers: Sequence[Header], advice: str = "") -> str:
+    """Return what is to be said where float64, as it is stored or scaled to, becomes float32."""
     wide = any(
         header.dtype == "float64" or (header.slope, header.inter) != (1.0, 0.0)
         for header in headers
     )
-    return f", rounded to {dtype}{advice}" if wide and dtype == "float32" else ""
+    return f", rounded to float32{advice}" if wide else ""

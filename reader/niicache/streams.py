@@ -19,9 +19,8 @@ _SPAN = 2048
 # are larger (8 B each). What more epochs fill would look like a leak for thousands of them.
 _KEPT = 2**17
 
+# Holds every row and gap of what is kept: no class has a billion cases.
 _NARROW = np.dtype(np.int32)
-# A gap that is longer than this is far enough, and a class of as many rows is none.
-_FARTHEST = np.iinfo(_NARROW).max
 
 Ints: TypeAlias = "npt.NDArray[np.int64]"
 
@@ -135,7 +134,7 @@ class Cycles:
         last = np.flatnonzero(gaps == 0)
         place = np.repeat(np.arange(low, high), sizes)[shuffled][last]
         gaps[last] = self._returns(block, place) - (edge + last)
-        return Span(order.astype(_NARROW), np.minimum(gaps, _FARTHEST).astype(_NARROW))
+        return Span(order.astype(_NARROW), gaps.astype(_NARROW))
 
     def _returns(self, block: int, places: Ints) -> Ints:
         """Return the position in a block at which chunks, by their place in its order, come back.

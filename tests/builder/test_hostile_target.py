@@ -81,6 +81,18 @@ def test_nothing_is_written_through_a_link(name: str, act: str, tmp_path: Path) 
     assert not verify(cache).problems
 
 
+def test_the_name_of_a_builder_is_written_through_no_link(tmp_path: Path) -> None:
+    source, cache = folders(tmp_path / "s", {"a": 2}), tmp_path / "c"
+    build0(source, cache)
+    away = outside(tmp_path)
+    (cache / ".build").mkdir()
+    for name in ("holder.partial", HOLDER):
+        (cache / ".build" / name).symlink_to(away / "x")
+    build0(folders(tmp_path / "s", {"a": 3}), cache)
+    assert (away / "x").read_text() == "mine"
+    assert not verify(cache).problems
+
+
 def test_a_cache_may_be_reached_by_a_link(tmp_path: Path) -> None:
     source = folders(tmp_path / "s", {"a": 2})
     (tmp_path / "real").mkdir()

@@ -138,6 +138,8 @@ def test_what_is_rounded_is_said(
     found = (decisions.dtype, decisions.label_kind)
     assert tuple("rounded to float32" in text for text in found) == said
     assert ("--dtype float64" in decisions.dtype) == said[0]
+    unread = make_plan(scanned(*cases), BuildOptions(labels="folder")).decisions
+    assert "rounded" not in unread.label_kind
 
 
 BROKEN = Problem(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -166,3 +168,17 @@ def test_two_epochs_are_remembered_and_no_more(rows, most):
         for start in range(end - rows, end, max(1, rows // 20)):
             stream.take(start, 1)
         assert stream._ordered.cache_info().misses == remembered.misses
+
+
+def test_what_is_remembered_takes_few_bytes_a_row():
+    rows = np.arange(50_000)
+    tracemalloc.start()
+    try:
+        stream = Cycles(rows, 32, seed=0, index=0, mix=4, epoch=len(rows))
+        spans = [stream.take(start, 128) for start in range(0, 2 * len(rows), 128)]
+        assert {part.dtype for span in spans for part in span} == {np.dtype(np.int64)}
+        del spans
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept / len(rows) < 24  # two epochs, a row and a gap each
