@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 LEAST_SPEEDUP = 1.3
 FEW = 5
-SHORT = 0.5  # ms; below, handing over between threads is most of what is timed
+TIMED = 0.05  # s; in less, to start two threads would be most of what is timed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +62,6 @@ class CheckReport:
         )
 
     def _threads(self) -> str:
-        if self.milliseconds < SHORT:
-            return f"were too quick to tell (x {self.speedup:.2f})"
         helps = "help" if self.speedup >= LEAST_SPEEDUP else "do NOT help"
         return f"{helps} (x {self.speedup:.2f})"
 
@@ -85,7 +84,7 @@ def check(
         label: Mask or vector; copies of it are given.
         facts: Of the case, for transforms of this package that ask for them: the columns of that
             name, as ``Facts(mean=tuple(cache["a"].column("mean")[0].tolist()))``.
-        repeats: How often it is timed.
+        repeats: How often it is timed; where that is over in no time, more often on two threads.
         seed: Of the generators.
 
     Raises:
@@ -105,26 +104,21 @@ def check(
     def call(own: tuple[np.ndarray, np.ndarray], number: int) -> tuple[np.ndarray, ...]:
         return _pair(transform(*own, sample_generator(seed, 0, 0, number), *extra))
 
-    def spent(_thread: int) -> list[float]:
+    def spent(times: int) -> list[float]:
         own = image.copy(), label.copy()  # once: new memory costs more than most transforms
-        return [_seconds(call, (image, label), own, number) for number in range(repeats)]
+        return [_seconds(call, (image, label), own, one % repeats) for one in range(times)]
 
     before = _global_state()
     twice = [
         [call((image.copy(), label.copy()), number) for _ in range(2)]
         for number in range(min(repeats, FEW))
     ]
-    begin = time.perf_counter()
-    seconds = spent(0)
-    alone = time.perf_counter() - begin
-    with ThreadPoolExecutor(2) as pool:
-        begin = time.perf_counter()
-        list(pool.map(spent, range(2)))
-        together = time.perf_counter() - begin
+    typical = median(spent(repeats))
+    speedup = _speedup(spent, max(repeats, math.ceil(TIMED / typical)))
     shapes, dtypes = (image.shape, label.shape), (image.dtype, label.dtype)
     return CheckReport(
-        milliseconds=median(seconds) * 1e3,
-        speedup=2 * alone / together,
+        milliseconds=typical * 1e3,
+        speedup=speedup,
         deterministic=all(_bytes(one) == _bytes(other) for one, other in twice),
         keeps_shapes=all((one.shape, mark.shape) == shapes for (one, mark), _ in twice),
         keeps_dtypes=all(
@@ -134,6 +128,18 @@ def check(
         ),
         keeps_global_state=before == _global_state(),
     )
+
+
+def _speedup(spent: Callable[[int], object], times: int) -> float:
+    """Return how many samples two threads make in the time in which one makes one."""
+    begin = time.perf_counter()
+    spent(times)
+    alone = time.perf_counter() - begin
+    with ThreadPoolExecutor(2) as pool:
+        begin = time.perf_counter()
+        list(pool.map(spent, [times] * 2))
+        together = time.perf_counter() - begin
+    return 2 * alone / together
 
 
 def _pair(made: Any) -> tuple[np.ndarray, np.ndarray]:
