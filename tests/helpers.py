@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import nibabel
@@ -15,8 +16,7 @@ import pytest
 from niicache_builder import BuildOptions, build
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from niicache import Cache
 
@@ -145,6 +145,21 @@ def flip_bit(path: Path, place: float) -> None:
     data = bytearray(path.read_bytes())
     data[min(math.floor(place * len(data)), len(data) - 1)] ^= 16
     path.write_bytes(bytes(data))
+
+
+counts_reads = pytest.mark.skipif(sys.platform != "linux", reason="Linux counts reads by thread")
+
+
+def reads_of(work: Callable[[], object]) -> int:
+    """Return how often this thread asks the kernel to read something while it works."""
+
+    def count() -> int:
+        text = Path("/proc/thread-self/io").read_text()
+        return int(text.split("syscr: ")[1].split()[0])
+
+    first, before = count(), count()
+    work()
+    return count() - before - (before - first)
 
 
 def run_python(code: str, *arguments: object, **environment: str) -> str:

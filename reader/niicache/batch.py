@@ -6,22 +6,23 @@ cores busy; two halves of one would meet twice a batch.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from niicache.decoding import Decoder, Place
 from niicache.errors import DamageError
-from niicache.format.geometry import chunk_boxes
 from niicache.hot import GROUP_BYTES, SHARED
 from niicache.kernels import gather, gather_rows
 from niicache.memory import empty
-from niicache.patches.copying import copy_pieces
+from niicache.patches.copying import by_way_of, copy_pieces
+from niicache.patches.regions import plan_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from niicache.format.geometry import Box
+    from niicache.errors import Problem
     from niicache.format.manifest import ArrayLayout
     from niicache.gathering import Gathering
     from niicache.hot import HotChunks
@@ -51,7 +52,7 @@ class Filler:
         self._memory = memory
         self._always = check == "always"
         self._joined = False
-        self._decoder = Decoder(store)
+        self._decoder = Decoder(store, always=self._always)
 
     def fill(
         self, gathering: Gathering, out: np.ndarray, put_cases: PutCases | None = None
@@ -94,13 +95,18 @@ class Filler:
             return {}
         layout = regions.chunks[0][0].layout
         dtype, chunk = np.dtype(layout.dtype), layout.chunk
+        places = by_way_of(dtype, boxes)
 
         def deliver(chunks: Mapping[int, Piece | Place]) -> None:
             begins = np.zeros(len(regions.chunks), np.int64)
             begins[list(chunks)] = [piece.begin for piece in chunks.values()]
-            copy_pieces(begins, dtype, chunk, regions.pieces, boxes)
+            copy_pieces(begins, dtype, chunk, regions.pieces, places)
 
-        return self._decoder.decode(regions.chunks, regions.again, {}, deliver)
+        damage = self._decoder.decode(regions.chunks, regions.again, {}, deliver)
+        if places is not boxes:
+            for box, made in zip(boxes, places, strict=True):
+                box[...] = made
+        return damage
 
     def close(self) -> None:
         """Give back the memory."""
@@ -153,28 +159,12 @@ class Filler:
         return damage
 
     def _fill_blocks(self, gathering: Gathering, out: np.ndarray) -> dict[int, DamageError]:
-        layout = gathering.chunks[0][0].layout
-        samples = list(zip(gathering.which, gathering.rows, gathering.slots, strict=True))
-        damage: dict[int, DamageError] = {}
-        for number, box in enumerate(chunk_boxes(layout.shape, layout.chunk[1:])):
-            inside = tuple(slice(0, n) for n in box.shape)
-
-            def deliver(
-                chunks: Mapping[int, Piece | Place],
-                box: Box = box,
-                inside: tuple[slice, ...] = inside,
-            ) -> None:
-                for which, row, slot in samples:
-                    if which in chunks:
-                        block = chunks[which].array.view(layout.dtype).reshape(layout.chunk)
-                        out[(slot, *box.slices)] = block[(row, *inside)]
-
-            blocks = [(reader, n * layout.blocks + number) for reader, n in gathering.chunks]
-            wrong = self._decoder.decode(blocks, gathering.again, {}, deliver)
-            for i, error in wrong.items():
-                before = damage[i].problems if i in damage else ()
-                damage[i] = DamageError([*before, *error.problems])
-        return damage
+        """Put cases together from blocks, straight in their places."""
+        found: defaultdict[int, list[Problem]] = defaultdict(list)
+        blocks = gathering.chunks[0][0].layout.blocks
+        for i, error in self.fill_regions(plan_cases(gathering), list(out)).items():
+            found[i // blocks] += error.problems
+        return {i: DamageError(problems) for i, problems in found.items()}
 
     def _fill_direct(
         self, gathering: Gathering, flat: np.ndarray, put_cases: PutCases | None

@@ -18,13 +18,14 @@ import llvmlite.binding as llvm
 
 _FUNCTIONS = {
     "pread": (None, "pread"),
+    "preadv": (None, "preadv"),
     "crc32c": ("google_crc32c._crc32c", "crc32c_value"),
     "blosc": ("numcodecs.blosc", "blosc_decompress_ctx"),
 }
 
 
 def symbol(name: str) -> str:
-    """Return the name under which a compiled loop finds ``pread``, ``crc32c`` or ``blosc``."""
+    """Return the name under which a compiled loop finds a function, such as ``pread``."""
     return f"niicache_{name}"
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import make_cache, write_source
+from helpers import counts_reads, make_cache, reads_of, write_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from niicache.chunks import ChunkReader
 from niicache.claims import Wanted
 from niicache.gathering import plan_gathering
 from niicache.hot import HotChunks
-from niicache.kernels import FD, OFFSET, TARGET
+from niicache.kernels import CRC, FD, OFFSET, PROVEN, TARGET
 
 CACHES = ["vector", "mask", "volume", "sharded"]
 LARGE = 2**26
@@ -247,6 +247,25 @@ def test_cases_straight_from_the_file_are_the_same(sharded_cache, jobs, dtype):
         chunks = len({(k, row // 2) for k, row in zip(classes, rows, strict=True)})
         # numba has no half, so those are read by way of the chunk.
         assert len(jobs) == chunks * (turn + 1 if dtype == "float16" else 1)
+
+
+@counts_reads
+@pytest.mark.parametrize("codec", ["none", "fast"])
+def test_the_blocks_of_a_case_are_one_read(volume_source, tmp_path, jobs, codec):
+    path = make_cache(volume_source, tmp_path / "cache", chunk=(1, 8, 8, 8), codec=codec)
+    cache = open_cache(path)
+    classes, rows = np.array([0, 1, 0]), np.array([0, 1, 2])
+    want = one_by_one(cache, classes, rows).astype("float32")
+    blocks = cache.manifest.recipe.image.blocks
+    assert blocks > 10
+    filler = filler_of()
+    sound(filler, cache, classes, rows)  # opens shards and proves
+    jobs.clear()
+    out = []
+    assert reads_of(lambda: out.append(sound(filler, cache, classes, rows))) == 3
+    np.testing.assert_array_equal(out[0], want)
+    assert len(set(places(jobs))) == len(jobs) == 3 * blocks
+    assert all((job[CRC] == PROVEN) == (codec == "none") for job in jobs)
 
 
 def test_a_proven_chunk_whose_file_ends_early_is_looked_at_again(copy_of, sharded_cache):

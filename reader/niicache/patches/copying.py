@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 HALF = np.dtype(np.float16)
 
 
+def by_way_of(dtype: np.dtype[Any], boxes: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """Return what :func:`copy_pieces` can fill in place of some boxes, with what they hold.
+
+    They are the boxes themselves, but for halves that come from another dtype or become one: the
+    loop knows halves only as they are, and what rounds to halves once.
+    """
+    wanted = boxes[0].dtype
+    if dtype == wanted or HALF not in {dtype, wanted}:
+        return boxes
+    return [box.astype(HALF if dtype == HALF else np.float32) for box in boxes]
+
+
 def copy_pieces(
     begins: np.ndarray,
     dtype: np.dtype[Any],
@@ -31,16 +43,9 @@ def copy_pieces(
         dtype: Of their voxels.
         chunk: ``(cases, *block, channel)``.
         pieces: As :attr:`~niicache.patches.regions.Regions.pieces`.
-        boxes: ``(*spatial, channel)`` each, C-contiguous, all of one dtype.
+        boxes: ``(*spatial, channel)`` each, C-contiguous, all of one dtype; of those that
+            :func:`by_way_of` knows.
     """
-    wanted = boxes[0].dtype
-    if HALF in {dtype, wanted} and dtype != wanted:
-        # By way of what the loop knows: halves as they are, or what rounds to halves once.
-        by_way = [box.astype(HALF if dtype == HALF else np.float32) for box in boxes]
-        copy_pieces(begins, dtype, chunk, pieces, by_way)
-        for box, made in zip(boxes, by_way, strict=True):
-            box[...] = made
-        return
     if dtype == HALF:  # numba has no half on the CPU, but bits are bits
         dtype, boxes = np.dtype(np.int16), [box.view(np.int16) for box in boxes]
     targets = np.array([[_begin(box), *_pitch(box.shape)] for box in boxes], np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from niicache.chunks import ChunkReader
     from niicache.format.geometry import Shape
     from niicache.format.manifest import ArrayLayout
+    from niicache.gathering import Gathering
 
 WHICH, SOURCE, TARGET, PLACE, EXTENT = 0, 1, 2, 3, 4
 """Columns of :attr:`Regions.pieces`; three extents."""
@@ -82,6 +84,31 @@ def plan_regions(
         again=tuple(latest),
         pieces=np.concatenate(tables) if tables else np.empty((0, EXTENT + 3), np.int64),
         samples=tuple(samples),
+    )
+
+
+def plan_cases(gathering: Gathering) -> Regions:
+    """Say which blocks whole cases are put together from. Pure.
+
+    Args:
+        gathering: Which cases; at least one. Boxes are those of the places in the batch, and
+            ``blocks`` chunks stand for each of its chunks, in the same order.
+    """
+    layout = gathering.chunks[0][0].layout
+    grid, blocks = layout.shape[:-1], layout.blocks
+    numbers, one = _pieces(layout, 0, Box((0,) * len(grid), grid))
+    pieces = np.repeat(one[np.newaxis], len(gathering.slots), axis=0)
+    pieces[..., WHICH] = gathering.which[:, np.newaxis] * blocks + numbers
+    pieces[..., SOURCE] += gathering.rows[:, np.newaxis] * math.prod(layout.chunk[1:])
+    pieces[..., TARGET] = gathering.slots[:, np.newaxis]
+    chunks = [(reader, n * blocks + block) for reader, n in gathering.chunks for block in numbers]
+    return Regions(
+        chunks=tuple(chunks),
+        again=tuple(again for again in gathering.again for _ in numbers),
+        pieces=pieces.reshape(-1, EXTENT + 3),
+        samples=tuple(
+            tuple(range(which * blocks, (which + 1) * blocks)) for which in gathering.which.tolist()
+        ),
     )
 
 

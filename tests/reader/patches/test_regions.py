@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from niicache.format.geometry import Box, chunk_boxes, clipped, within
 from niicache.format.manifest import ArrayLayout
-from niicache.patches.copying import copy_pieces
-from niicache.patches.regions import plan_regions
+from niicache.gathering import plan_gathering
+from niicache.patches.copying import by_way_of, copy_pieces
+from niicache.patches.regions import plan_cases, plan_regions
 
 DTYPES = ["int16", "int32", "float32", "float16"]
 
@@ -78,7 +79,11 @@ def test_boxes_hold_what_slices_of_the_whole_do(case, seed, wanted, stored):
     held = [chunks[number] for _, number in regions.chunks]
     out = [np.full((*box.shape, layout.shape[-1]), 7, wanted) for box in boxes]
     begins = np.array([one.ctypes.data for one in held], np.int64)
-    copy_pieces(begins, np.dtype(layout.dtype), layout.chunk, regions.pieces, out)
+    dtype = np.dtype(layout.dtype)
+    places = by_way_of(dtype, out)
+    assert (places is out) == (dtype == wanted or "float16" not in {dtype.name, wanted})
+    copy_pieces(begins, dtype, layout.chunk, regions.pieces, places)
+    out = [place.astype(wanted) for place in places]
     for row, box, got in zip(rows, boxes, out, strict=True):
         inside = clipped(box, layout.shape[:-1])
         want = np.full(got.shape, 7, wanted)
@@ -88,6 +93,32 @@ def test_boxes_hold_what_slices_of_the_whole_do(case, seed, wanted, stored):
         )
         want[at] = cases[row][inside.slices]
         np.testing.assert_array_equal(got, want)
+
+
+@given(boxed(), st.integers(0, 2**32 - 1))
+def test_whole_cases_are_put_together_from_their_blocks(case, seed):
+    layout, _ = case
+    rng = np.random.default_rng(seed)
+    cases = rng.integers(-99, 99, (7, *layout.shape)).astype(layout.dtype)
+    rows, slots = rng.integers(0, 7, 5), rng.permutation(6)[:5]
+    gathering = plan_gathering([Reader(layout)], np.zeros(5, np.int64), rows, np.arange(5), slots)
+    regions = plan_cases(gathering)
+    chunks = decoded(layout, cases)
+    held = [chunks[number] for _, number in regions.chunks]
+    out = np.full((6, *layout.shape), 7, np.float32)
+    begins = np.array([one.ctypes.data for one in held], np.int64)
+    copy_pieces(begins, np.dtype(layout.dtype), layout.chunk, regions.pieces, list(out))
+    want = np.full_like(out, 7)
+    want[slots] = cases[rows]
+    np.testing.assert_array_equal(out, want)
+    assert [number // layout.blocks for _, number in regions.chunks] == [
+        number for _, number in gathering.chunks for _ in range(layout.blocks)
+    ]
+    assert regions.again == tuple(np.repeat(gathering.again, layout.blocks).tolist())
+    for which, touched in zip(gathering.which, regions.samples, strict=True):
+        assert {regions.chunks[i][1] // layout.blocks for i in touched} == {
+            gathering.chunks[which][1]
+        }
 
 
 @given(boxed())
