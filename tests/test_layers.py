@@ -26,7 +26,7 @@ OWNERS = {
         "keras": "sequence|resume|epochs",
         "llvmlite": r"native|augment\.kernels\.vectors",
         # the loops of the reader, and those of the transforms
-        "numba": r"kernels|augment\.kernels\.\w+",
+        "numba": r"compiling|kernels|augment\.kernels\.\w+",
         "numcodecs": r"format\.codec",
     },
     "niicache_builder": {

@@ -8,6 +8,8 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from niicache.compiling import CompilerNeeded, without_compiler
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -25,21 +27,32 @@ def ahead(
     takes the next before it lets go of the last, ``threads + 2`` results exist at most: more
     would cost memory, and push each other out of the processor's cache. When the caller stops
     early, what is begun is finished and the threads end. What the function raises is raised in
-    its turn.
+    its turn. What has to be compiled first is made by the caller, so the function may be called
+    twice with an argument.
     """
+
+    def make(argument: Argument) -> Result:
+        with without_compiler():
+            return function(argument)
+
     left = iter(arguments)
     with ThreadPoolExecutor(threads, thread_name_prefix="niicache") as pool:
-        under_way: deque[Future[Result]] = deque(
-            pool.submit(function, one) for one in itertools.islice(left, threads + 1)
+        under_way: deque[tuple[Argument, Future[Result]]] = deque(
+            (one, pool.submit(make, one)) for one in itertools.islice(left, threads + 1)
         )
         try:
             while under_way:
-                result = under_way.popleft().result()
+                argument, future = under_way.popleft()
+                try:
+                    result = future.result()
+                except CompilerNeeded:
+                    result = function(argument)
+                del future
                 yield result
                 del result  # the batch is the caller's alone, and may go when the caller is done
-                under_way.extend(pool.submit(function, one) for one in itertools.islice(left, 1))
+                under_way.extend((one, pool.submit(make, one)) for one in itertools.islice(left, 1))
         finally:
-            for future in under_way:
+            for _, future in under_way:
                 future.cancel()
 
 

@@ -1,0 +1,103 @@
+"""Loops are compiled where Ctrl-C is heard: by the caller, not by the threads that work ahead."""
+
+from __future__ import annotations
+
+import threading
+
+import numba
+import pytest
+from helpers import run_python
+from numba.core import event
+
+from niicache.ahead import ahead
+from niicache.compiling import CompilerNeeded, without_compiler
+
+
+class Heard(event.Listener):
+    """Notes which threads compile something of a name."""
+
+    def __init__(self, name):
+        self.name, self.threads = name, []
+
+    def on_start(self, event):
+        if event.data["dispatcher"].py_func.__name__ == self.name:
+            self.threads.append(threading.current_thread())
+
+    def on_end(self, event):
+        del event
+
+
+def loop_of(module):
+    """Return a loop that is not compiled yet, as if a module had it."""
+
+    def double(number):
+        return 2 * number
+
+    double.__module__ = module
+    return numba.njit(double)
+
+
+def test_a_thread_that_must_not_compile_says_so_and_may_again_after():
+    double = loop_of("niicache.mine")
+    with without_compiler():
+        for number in (3, 3.0):
+            with pytest.raises(CompilerNeeded):
+                double(number)
+        with without_compiler():
+            pass
+        with pytest.raises(CompilerNeeded):
+            double(3)
+    assert double(3) == 6
+    with without_compiler():
+        assert double(4) == 8  # compiled by now
+        with pytest.raises(CompilerNeeded):
+            double(4.0)  # for integers
+        assert loop_of("theirs")(5) == 10  # what is not ours is no business of ours
+
+
+def test_no_user_function_catches_it():
+    assert not issubclass(CompilerNeeded, Exception)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_caller_compiles_what_threads_need(threads):
+    double = loop_of("niicache.mine")
+    heard = Heard("double")
+    numbers = [1, 2, 3, 4.5, 5, 6.5, 7]
+    with event.install_listener("numba:compile", heard):
+        assert list(ahead(double, numbers, threads=threads)) == [2 * one for one in numbers]
+    compilers = [one for one in heard.threads if one is threading.main_thread()]
+    assert len(compilers) == 2  # of integers and of floats
+    assert double.signatures == [(numba.int64,), (numba.float64,)]
+
+
+def test_ctrl_c_while_a_loop_is_compiled_ends_that(vector_cache, tmp_path):
+    said = run_python(INTERRUPTED, vector_cache, NUMBA_CACHE_DIR=str(tmp_path))
+    assert said == "begun in MainThread\ninterrupted\nnothing compiled, no thread left\n"
+
+
+INTERRUPTED = """
+import signal, sys, threading
+from numba.core import event
+from niicache import BalancedSequence, kernels
+
+class Interrupts(event.Listener):
+    def on_start(self, event):
+        if event.data["dispatcher"] is kernels._read_packed:
+            print("begun in", threading.current_thread().name)
+            signal.raise_signal(signal.SIGINT)
+
+    def on_end(self, event):
+        pass
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+event.register("numba:compile", Interrupts())
+try:
+    for batch in BalancedSequence(sys.argv[1], 4, workers=2):
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+threads = [one for one in threading.enumerate() if one.name.startswith("niicache")]
+if not kernels._read_packed.signatures and not threads:
+    print("nothing compiled, no thread left")
+"""
