@@ -32,7 +32,7 @@ OWNERS = {
     "niicache_builder": {
         "click": r"cli\.\w+",
         "filelock": "lock",
-        "isal": "inflate",
+        "isal": "inflate|checksum",
         "nibabel": "nifti_record|nifti_image|restore",  # restore names a type
         "rich": r"(cli|report)\.\w+",
         "scipy": "resample",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from niicache.format.facts import STATISTICS, CaseFacts
 from niicache.format.geometry import Box, centred
 from niicache.format.grid import plan_grid
+from niicache_builder.checksum import voxels_crc
 from niicache_builder.crop import foreground_box
 from niicache_builder.nifti import Header, NiftiError, Voxels, read_voxels
 from niicache_builder.nifti_error import changed, too_large
@@ -216,4 +217,5 @@ def _facts(
         nonzero=tuple(
             (*(getattr(c, name) for name in STATISTICS), *c.percentiles) for c in nonzero
         ),
+        voxels_crc=tuple(voxels_crc(image[..., c]) for c in range(image.shape[-1])),
     )

@@ -1,14 +1,15 @@
-"""Images whose bytes came before: in the same class, in another one, in another split. Pure."""
+"""Images that came before: in the same class, in another one, in another split. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from niicache.format.likeness import ASKED, likeness
 from niicache.splits import Member, split_of
 from niicache_builder.oddity import Oddity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from niicache.errors import Problem
@@ -34,11 +35,11 @@ def duplicates(
     Returns:
         Codes ``image-twice``, ``image-in-two-classes`` and ``image-in-two-splits``.
     """
-    first: dict[tuple[str, ...], tuple[str, CaseFacts]] = {}
+    first: dict[Hashable, tuple[str, CaseFacts]] = {}
     found: list[Problem] = []
     everyone = ((name, one) for name in facts for one in facts[name])
     for name, one in sorted(everyone, key=lambda pair: (pair[0], pair[1].name)):
-        other, before = first.setdefault(one.image_hash, (name, one))
+        other, before = first.setdefault(_likeness(one), (name, one))
         if before is not one:
             splits = (
                 ()
@@ -48,10 +49,15 @@ def duplicates(
                     for where, case in ((other, before), (name, one))
                 )
             )
-            got = f"the bytes of {root / before.image[0]} (class {other}, case {before.name})"
+            what = "bytes" if before.image_hash == one.image_hash else "voxels"
+            got = f"the {what} of {root / before.image[0]} (class {other}, case {before.name})"
             odd = _odd(got, same_class=other == name, splits=splits)
             found += [each.warning(str(root / one.image[0]), name, one.name) for each in odd]
     return tuple(sorted(found))
+
+
+def _likeness(facts: CaseFacts) -> Hashable:
+    return likeness({name: getattr(facts, name) for name in ASKED})
 
 
 def _odd(got: str, *, same_class: bool, splits: tuple[str, ...]) -> Iterator[Oddity]:

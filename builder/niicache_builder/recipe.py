@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from niicache.errors import OptionError
-from niicache.format.facts import CODES, CROPPED, NONZERO
+from niicache.format.facts import CODES, CROPPED, NONZERO, VOXELS_CRC
 from niicache.format.manifest import Recipe
 from niicache_builder.arrays import (
     chunk_reason,
@@ -101,10 +101,9 @@ def later_columns(recipe: Recipe, before: Sequence[str] | None) -> tuple[str, ..
         before: Those of the cache of which shards are kept, None where none is: what it does not
             tell of their voxels is not told of any.
     """
-    names = {*CODES, NONZERO, *(() if recipe.crop is None else CROPPED)}
-    if before is not None and NONZERO not in before:
-        names.remove(NONZERO)
-    return tuple(sorted(names))
+    of_voxels = {NONZERO, VOXELS_CRC}
+    told = of_voxels if before is None else of_voxels.intersection(before)
+    return tuple(sorted({*CODES, *told, *(() if recipe.crop is None else CROPPED)}))
 
 
 def _layouts(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from niicache.errors import LeakWarning
+from niicache.format.likeness import ASKED, likeness
 from niicache.inert import inert
 from niicache.splits import fold_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from niicache.cache import Cache
     from niicache.splits import Member
@@ -25,7 +26,7 @@ def warn_of_leaks(
     rows: Sequence[np.ndarray],
     in_pool: Callable[[Member], bool],
 ) -> None:
-    """Warn once where images of equal bytes lie in different folds.
+    """Warn once where the same image lies in different folds.
 
     A build refuses them in different splits; of folds it knows nothing.
 
@@ -60,11 +61,13 @@ def _leaks(
     in_pool: Callable[[Member], bool],
 ) -> Iterator[tuple[Member, Member]]:
     """Yield the first case that holds an image, with each other one in another fold."""
-    same: dict[object, list[Member]] = {}
+    same: dict[Hashable, list[Member]] = {}
+    names = [name for name in ASKED if name in cache.columns]
     for view, counted in zip(cache, rows, strict=True):
-        hashes, members = view.stored_column("image_hash").tolist(), view.members
+        columns = {name: view.stored_column(name).tolist() for name in names}
+        members = view.members
         for row in np.flatnonzero(counted).tolist():
-            key = tuple(hashes[row]) if isinstance(hashes[row], list) else hashes[row]
+            key = likeness({name: entries[row] for name, entries in columns.items()})
             same.setdefault(key, []).append(members[row])
     for copies in same.values():
         if len(copies) > 1:

@@ -151,6 +151,72 @@ def test_the_same_image_twice_and_in_two_classes(source: Path, tmp_path: Path) -
         assert str(source / "a/images/case000.nii.gz") in warning.got
 
 
+def anew(path: Path, number: int) -> list[Path]:
+    """Write the voxels of a file into others: compressed anew, with another header, as floats."""
+    data = np.asarray(nib.load(path).dataobj)
+    affine = np.diag([9.0, 9.0, 9.0, 1.0])
+    return [
+        write(path.with_name(f"other{number}.nii"), data),
+        write(path.with_name(f"other{number + 1}.nii.gz"), data, affine=affine),
+        write(path.with_name(f"other{number + 2}.nii.gz"), data.astype("float32")),
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["auto", "int16"])
+def test_the_same_voxels_in_other_files(tmp_path: Path, dtype: str) -> None:
+    source = folders(tmp_path / "s", {"a": 3, "b": 2})
+    first = source / "a/case000.nii.gz"
+    anew(first, 1)
+    (source / "a/other1.nii").rename(source / "b/other1.nii")
+    write(source / "a/turned.nii", np.asarray(nib.load(first).dataobj)[::-1].copy())
+    with pytest.raises(SourceError) as caught:
+        build0(source, tmp_path / "c", dtype=dtype, on_duplicates="stop")
+    assert [(one.code, one.case) for one in caught.value.problems] == [
+        ("image-in-two-classes", "other1")
+    ]
+    built = build0(source, tmp_path / "c", dtype=dtype)
+    copies = [one for one in built.warnings if one.code.startswith("image-")]
+    assert {(one.code, one.class_name, one.case) for one in copies} == {
+        ("image-in-two-classes", "b", "other1"),
+        ("image-twice", "a", "other2"),
+        ("image-twice", "a", "other3"),
+    }
+    assert all(one.got.startswith(f"the voxels of {first} (class a, case") for one in copies)
+    # What was built before is compared with what is added.
+    write(source / "b/added.nii", np.asarray(nib.load(first).dataobj))
+    added = build0(source, tmp_path / "c", dtype=dtype)
+    assert (added.written, len(added.plan.units)) == (1, 2)
+    assert ("image-in-two-classes", "b", "added") in said(added)
+
+
+@pytest.mark.parametrize("channels", [(), (2,)])
+def test_copies_are_found_after_preparation_and_with_channels(
+    tmp_path: Path, channels: tuple[int, ...]
+) -> None:
+    source = tmp_path / "s"
+    for number in range(4):
+        write(source / f"a/{number}.nii.gz", voxels(number, (5, 4, 6, *channels)))
+    data = np.asarray(nib.load(source / "a/2.nii.gz").dataobj)
+    turned = np.diag([-1.5, 2.0, 2.5, 1.0])
+    write(source / "b/turned.nii.gz", data[::-1], affine=turned)
+    write(source / "b/same.nii", data)
+    built = build0(source, tmp_path / "c", orient="RAS")
+    assert {one for one in said(built) if one[0].startswith("image-")} == {
+        ("image-in-two-classes", "b", "same"),
+        ("image-in-two-classes", "b", "turned"),
+    }
+
+
+def test_images_of_one_value_are_no_copies(tmp_path: Path) -> None:
+    source = folders(tmp_path / "s", {"a": 2, "b": 2})
+    for number, name in enumerate("ab"):
+        path = write(source / f"{name}/blank.nii", np.zeros((5, 4, 3), "int16"))
+        with path.open("r+b") as file:
+            file.seek(148)  # descrip
+            file.write(bytes([65 + number]))
+    assert {code for code, *_ in said(build0(source, tmp_path / "c"))} == {"image-constant"}
+
+
 def test_names_that_differ_by_case_only(tmp_path: Path) -> None:
     source = folders(tmp_path / "s", {"a": 2, "b": 1})
     write(source / "a" / "CASE001.nii", voxels(77, (5, 4, 3)))

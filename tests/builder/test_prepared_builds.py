@@ -16,7 +16,7 @@ from prepared import put, source_image, turned_source, voxels_of
 
 from niicache import open_cache
 from niicache.errors import FormatError, NoMemoryError, OptionError, SourceError
-from niicache.format.facts import CODES, CROPPED, NONZERO
+from niicache.format.facts import CODES, CROPPED, NONZERO, VOXELS_CRC
 from niicache_builder import BuildOptions, plan_build, repair, restore, verify
 from niicache_builder.cli.main import main
 from niicache_builder.record import load_result
@@ -263,9 +263,11 @@ def test_records_of_an_older_builder_are_done_again(source, tmp_path, monkeypatc
 
 
 def test_codes_are_columns_of_every_new_cache_and_boxes_of_cropped_ones(cache_path, vector_cache):
-    assert open_cache(cache_path).manifest.columns == tuple(sorted((*CODES, *CROPPED, NONZERO)))
+    assert open_cache(cache_path).manifest.columns == tuple(
+        sorted((*CODES, *CROPPED, NONZERO, VOXELS_CRC))
+    )
     cache = open_cache(vector_cache)
-    assert cache.manifest.columns == tuple(sorted((*CODES, NONZERO)))
+    assert cache.manifest.columns == tuple(sorted((*CODES, NONZERO, VOXELS_CRC)))
     assert set(CODES) <= set(cache.columns)
     assert not set(CROPPED) & set(cache.columns)
     with pytest.raises(OptionError, match="column: got 'crop_start'"):

@@ -21,7 +21,7 @@ from niicache.errors import (
     OptionError,
     UncommittedError,
 )
-from niicache.format.facts import CODES, COLUMNS, NONZERO
+from niicache.format.facts import CODES, COLUMNS, NONZERO, VOXELS_CRC
 from niicache.format.names import ROOT, WORK
 
 KINDS = ["vector", "mask", "folder", "volume"]
@@ -91,7 +91,12 @@ def test_zarr_alone_reads_every_column(pair):
 def test_columns_say_what_the_sources_are(vector_source, vector_cache):
     cache = open_cache(vector_cache)
     files = source_files(vector_source)
-    assert set(cache.columns) == {*(column.name for column in COLUMNS), *CODES, NONZERO}
+    assert set(cache.columns) == {
+        *(column.name for column in COLUMNS),
+        *CODES,
+        NONZERO,
+        VOXELS_CRC,
+    }
     for view in cache:
         assert view.column("name").tolist() == list(view.cases)
         np.testing.assert_allclose(view.column("spacing"), [SPACING[:2]] * len(view))

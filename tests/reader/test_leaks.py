@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 
+import nibabel
 import pytest
 from helpers import make_cache
 
@@ -54,6 +55,20 @@ def test_copies_in_different_folds_are_named(doubled, tmp_path, split):
         f"axial/{two.name} and axial/{one.name}" in text for one, two in found
     )
     assert (f"{len(found) - 1} more such pairs" in text) == (len(found) > 1)
+
+
+def test_copies_in_files_of_other_bytes_are_copies(doubled, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(doubled, source)
+    for file in (source / "axial" / "images").glob("copy_*"):
+        image = nibabel.load(file)
+        image.header["descrip"] = b"again"
+        image.to_filename(file)
+    cache = open_cache(make_cache(source, tmp_path / "cache", on_duplicates="warn"))
+    hashes = cache["axial"].column("image_hash").tolist()
+    assert len(set(hashes)) == len(hashes)
+    with pytest.warns(LeakWarning, match="axial/copy_|and axial/copy_"):
+        BalancedSequence(cache, 4, split="train", fold=(0, 5))
 
 
 def test_copies_of_one_group_and_no_copies_are_none(doubled, vector_source, tmp_path):

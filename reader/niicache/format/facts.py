@@ -129,6 +129,9 @@ class CaseFacts:
         "channel",
         "statistic",
     )
+    voxels_crc: tuple[int, ...] = _later(
+        (), "int64", "crc32 of the real voxels as they are stored, first axis fastest", "channel"
+    )
 
 
 _ALL: Final = tuple(
@@ -144,6 +147,7 @@ LATER: Final = {column.name: column for column, default in _ALL if default is no
 CROPPED: Final = ("crop_start", "crop_stop")
 CODES: Final = ("qform_code", "sform_code")
 NONZERO: Final = "nonzero"
+VOXELS_CRC: Final = "voxels_crc"
 
 A_FILE: Final = frozenset(column.name for column in COLUMNS if "file" in column.dims)
 """Columns with an entry a file of the image. Facts hold a tuple of one where there is one file."""
