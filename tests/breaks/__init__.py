@@ -65,6 +65,7 @@ BREAKS = {
     "rebuilt-under-readers": Break("rebuilt_under_readers", tests=range(10), soak=500),
     "mutated-file": Break("mutated_file", tests=(), soak=2000, in_memory=True),  # 100 files each
     "damaged-cache": Break("damaged_cache", tests=(), soak=2000, in_memory=True),
+    "flipped-bits": Break("flipped_bits", tests=range(0, 1500, 300), soak=1500, in_memory=True),
     "damage-while-training": Break("damage_while_training", tests=(), soak=20),  # 200 each
     "lying-chunk": Break("decoder", tests=(), soak=200),  # 5,000 chunks each
     "hostile-attack": Break("hostile_attack", tests=(), soak=760, in_memory=True),

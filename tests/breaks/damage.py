@@ -1,8 +1,7 @@
 """Every kind of damage that a cache may suffer, each at a place that a generator draws.
 
 ``damage(kind, rng, cache)`` does one of them to a sound cache and says what has to be found.
-``every_bit(cache)`` and ``flip(path, bit)`` are for whoever wants to try every bit; a second flip
-of the same bit takes it back.
+``flip(path, bit)`` is for whoever wants to try every bit; a second flip of it takes it back.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from niicache.format.names import LOCK, RETIRED, ROOT, WORK
 from niicache.format.shard import index_nbytes, pack_index, unpack_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import numpy as np
 
@@ -55,13 +54,6 @@ def files_of(cache: Path) -> list[str]:
 def shards_of(cache: Path) -> list[str]:
     """Return the paths of all shards of a cache, sorted."""
     return [p for p in files_of(cache) if p.split("/")[1:3] in (["image", "c"], ["label", "c"])]
-
-
-def every_bit(cache: Path) -> Iterator[tuple[str, int]]:
-    """Yield path and bit, of all bits of all files."""
-    for path in files_of(cache):
-        for bit in range(8 * (cache / path).stat().st_size):
-            yield path, bit
 
 
 def flip(path: Path, bit: int) -> None:

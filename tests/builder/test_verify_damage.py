@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from breaks.damage import ALTERED, KINDS, damage, every_bit, files_of, flip, shards_of
+from breaks.damage import ALTERED, KINDS, damage, files_of, flip, shards_of
 from building import build0, copy, masks, tree, voxels, write
 
 from niicache.errors import FormatError, NotACacheError
@@ -31,7 +31,7 @@ def state(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     root = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("niicache_builder.arrays.SHARD_CASES", 4)
-        source = masks(root / "s", {"a": 6, "b": 2})
+        source = masks(root / "s", {"a": 6, "b": 3})  # no flip makes a 3 of a 6
         build0(source, root / "older", **OPTIONS[request.param])
         for name in ("a", "b"):
             write(source / name / "images" / "case001.nii.gz", voxels(77, (6, 4, 6)))
@@ -77,7 +77,8 @@ def test_thousands_of_flipped_bits(state: Any, tmp_path: Path) -> None:
             flip(cache / path, bit)
         found, _ = said(cache)
         assert found.keys() == bits.keys()
-        assert all(codes <= {*ALTERED, "zero-filled"} for codes in found.values())
+        odd = {path: said for path, said in found.items() if not said <= {*ALTERED, "zero-filled"}}
+        assert not odd, bits
         for path, bit in bits.items():
             flip(cache / path, bit)
         for bit in rng.integers(root, size=5).tolist():
@@ -86,12 +87,6 @@ def test_thousands_of_flipped_bits(state: Any, tmp_path: Path) -> None:
             flip(cache / "zarr.json", bit)
         flips += len(bits) + 5
     assert verify(cache).problems == ()
-
-
-def test_every_bit_is_named_once(state: Any) -> None:
-    cache = state[1]
-    bits = sum(1 for _ in every_bit(cache))
-    assert bits == 8 * sum(len(data) for path, data in tree(cache).items())
 
 
 @pytest.mark.parametrize("kind", KINDS)
