@@ -24,9 +24,9 @@ OWNERS = {
         "google_crc32c": r"format\.codec",
         # resume is a callback, made where a Sequence asks for it; epochs names its type
         "keras": "sequence|resume|epochs",
-        "llvmlite": r"native|augment\.kernels\.vectors",
+        "llvmlite": r"native|halves|augment\.kernels\.vectors",
         # the loops of the reader, and those of the transforms
-        "numba": r"compiling|kernels|augment\.kernels\.\w+",
+        "numba": r"compiling|halves|kernels|augment\.kernels\.\w+",
         "numcodecs": r"format\.codec",
     },
     "niicache_builder": {

@@ -16,7 +16,7 @@ from niicache.errors import DamageError
 from niicache.hot import GROUP_BYTES, SHARED
 from niicache.kernels import gather, gather_rows
 from niicache.memory import empty
-from niicache.patches.copying import by_way_of, copy_pieces
+from niicache.patches.copying import copy_pieces
 from niicache.patches.regions import plan_cases
 
 if TYPE_CHECKING:
@@ -95,18 +95,13 @@ class Filler:
             return {}
         layout = regions.chunks[0][0].layout
         dtype, chunk = np.dtype(layout.dtype), layout.chunk
-        places = by_way_of(dtype, boxes)
 
         def deliver(chunks: Mapping[int, Piece | Place]) -> None:
             begins = np.zeros(len(regions.chunks), np.int64)
             begins[list(chunks)] = [piece.begin for piece in chunks.values()]
-            copy_pieces(begins, dtype, chunk, regions.pieces, places)
+            copy_pieces(begins, dtype, chunk, regions.pieces, boxes)
 
-        damage = self._decoder.decode(regions.chunks, regions.again, {}, deliver)
-        if places is not boxes:
-            for box, made in zip(boxes, places, strict=True):
-                box[...] = made
-        return damage
+        return self._decoder.decode(regions.chunks, regions.again, {}, deliver)
 
     def close(self) -> None:
         """Give back the memory."""
@@ -171,7 +166,7 @@ class Filler:
     ) -> frozenset[int]:
         """Read cases of proven, uncompressed chunks from the page cache; return which chunks."""
         layout = gathering.chunks[0][0].layout
-        if layout.codec is not None or self._always or "float16" in {layout.dtype, str(flat.dtype)}:
+        if layout.codec is not None or self._always:
             return frozenset()
         found = self._find_direct(gathering)
         if not found:

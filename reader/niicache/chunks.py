@@ -14,7 +14,7 @@ from niicache.format.names import RETIRED, shard_path
 from niicache.shards import ShardFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from niicache.format.manifest import ArrayLayout, FileEntry
@@ -161,14 +161,14 @@ class ChunkReader:
         problem = damage(
             path,
             reason,
-            f"chunk {number} ({_some(cases)}) of sha256 {entry.sha256[:16]}",
+            f"chunk {number} ({some(cases.split(', '))}) of sha256 {entry.sha256[:16]}",
             class_name=self.class_name,
             case=cases,
         )
         return DamageError([problem])
 
 
-def _some(cases: str) -> str:
-    """Return names of cases, cut short; a text is all that TensorFlow leaves of an error."""
-    names = cases.split(", ")
-    return cases if len(names) <= SOME else f"{', '.join(names[:SOME])}, {len(names) - SOME} more"
+def some(names: Sequence[str]) -> str:
+    """Return names, cut short; a text is all that TensorFlow leaves of an error."""
+    more = len(names) - SOME
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:SOME])}, {more} more"

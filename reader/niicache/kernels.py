@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any, Final
 
 import numba
@@ -12,9 +11,13 @@ from numba.extending import intrinsic
 
 from niicache import native
 from niicache.format.codec import BLOSC_HEADER_BYTES, CRC_BYTES, RESIDUE
+from niicache.halves import as_bits, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+HALVES = "bb513f151b8d8eac"
+"""Digest of halves.py: numba keeps a stored loop until the loop's own file changes."""
 
 FD, OFFSET, STORED, TARGET, DECODED, CRC = range(6)
 """Columns of the jobs of :func:`read_chunks`."""
@@ -160,7 +163,7 @@ def read_chunks(jobs: np.ndarray, scratch: np.ndarray, *, compressed: bool) -> n
 
 
 @_compile
-def _gather(sources: Any, like: Any, out: Any, slots: Any) -> None:
+def _gather(sources: Any, like: Any, out: Any, slots: Any, kind: Any) -> None:
     size = out.shape[1]
     for i in range(slots.size):
         target = out[slots[i]]
@@ -168,11 +171,13 @@ def _gather(sources: Any, like: Any, out: Any, slots: Any) -> None:
             continue
         voxels = numba.carray(_at(sources[i], like), size)
         for j in range(size):
-            target[j] = voxels[j]
+            target[j] = told(voxels[j], kind)
 
 
 @_compile
-def _gather_rows(jobs: Any, scratch: Any, like: Any, out: Any, slots: Any, sound: Any) -> None:
+def _gather_rows(
+    jobs: Any, scratch: Any, like: Any, out: Any, slots: Any, kind: Any, sound: Any
+) -> None:
     """Read cases that lie uncompressed in files, each straight into its place in the batch."""
     size = out.shape[1]
     base = scratch.ctypes.data
@@ -182,7 +187,7 @@ def _gather_rows(jobs: Any, scratch: Any, like: Any, out: Any, slots: Any, sound
         sound[i] = _pread(np.int32(jobs[i, FD]), base, nbytes, jobs[i, OFFSET]) == nbytes
         target = out[slots[i]]
         for j in range(size):
-            target[j] = voxels[j]
+            target[j] = told(voxels[j], kind)
 
 
 def gather(sources: np.ndarray, dtype: np.dtype[Any], out: np.ndarray, slots: np.ndarray) -> None:
@@ -195,14 +200,8 @@ def gather(sources: np.ndarray, dtype: np.dtype[Any], out: np.ndarray, slots: np
         out: (batch, voxels) array of any dtype, C-contiguous.
         slots: (k,) int64, where they go.
     """
-    if dtype == out.dtype == np.float16:  # numba has no half on the CPU, but bits are bits
-        dtype, out = np.dtype(np.int16), out.view(np.int16)
-    if np.float16 in {out.dtype.type, dtype.type}:
-        nbytes = out.shape[1] * dtype.itemsize
-        for source, slot in zip(sources.tolist(), slots.tolist(), strict=True):
-            out[slot] = np.frombuffer((ctypes.c_char * nbytes).from_address(source), dtype)
-        return
-    _gather(sources, np.empty(0, dtype), out, slots)
+    like, out, kind = as_bits(dtype, out)
+    _gather(sources, np.empty(0, like), out, slots, kind)
 
 
 def gather_rows(
@@ -213,8 +212,8 @@ def gather_rows(
     Args:
         jobs: (k, 6) int64 as for :func:`read_chunks`; ``STORED`` bytes at ``OFFSET`` are the case.
         scratch: (bytes,) uint8 of this thread alone, at least one case.
-        like: dtype in the files; no half.
-        out: (batch, voxels) array of any dtype but half, C-contiguous.
+        like: dtype in the files.
+        out: (batch, voxels) array of any dtype, C-contiguous.
         slots: (k,) int64, where they go.
 
     Returns:
@@ -222,22 +221,26 @@ def gather_rows(
     """
     sound = np.zeros(len(jobs), np.bool_)
     if native.available():
-        _gather_rows(jobs, scratch, np.empty(0, like), out, slots, sound)
+        like, out, kind = as_bits(like, out)
+        _gather_rows(jobs, scratch, np.empty(0, like), out, slots, kind, sound)
     return sound
 
 
 @_compile
-def copy_rows(begins: Any, like: Any, pitch: Any, pieces: Any, targets: Any, out: Any) -> None:
+def copy_rows(
+    begins: Any, like: Any, pitch: Any, pieces: Any, targets: Any, out: Any, kind: Any
+) -> None:
     """Copy boxes of chunks into other arrays, row by row, converting the dtype on the way.
 
     Args:
         begins: (chunks,) int64, address of each decoded chunk, 0 for those that are not here.
-        like: (0,) of the dtype there; no half.
+        like: (0,) of the dtype there; halves by their bits.
         pitch: (2,) int64, how many elements apart slabs and rows of a chunk lie.
         pieces: (n, 7) int64: chunk, first element in it, target, first element in it, slabs, rows,
             elements of a row.
         targets: (k, 3) int64: address of each array, and its pitch.
-        out: (0,) of the dtype there; no half.
+        out: (0,) of the dtype there; halves by their bits.
+        kind: What :func:`niicache.halves.told` has to do.
     """
     for i in range(pieces.shape[0]):
         begin = begins[pieces[i, 0]]
@@ -253,4 +256,4 @@ def copy_rows(begins: Any, like: Any, pitch: Any, pieces: Any, targets: Any, out
                 voxels = numba.carray(_at(here, like), count)
                 places = numba.carray(_at(there, out), count)
                 for j in range(count):
-                    places[j] = voxels[j]
+                    places[j] = told(voxels[j], kind)

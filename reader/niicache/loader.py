@@ -10,6 +10,7 @@ from niicache import forks
 from niicache.batch import Filler
 from niicache.errors import DamageError, NoMemoryError
 from niicache.gathering import plan_gathering
+from niicache.losses import needed_for
 from niicache.memory import empty
 from niicache.patches.patch import Reading
 from niicache.patches.work import PatchWork
@@ -97,9 +98,9 @@ class Loader:
             DamageError: Chunks are missing or damaged; carries the problem of each.
         """
         images, labels = self.empty(draw, work)
-        problems, _ = self.fill(draw, np.arange(len(draw.rows)), images, labels, work)
+        problems, lost = self.fill(draw, np.arange(len(draw.rows)), images, labels, work)
         if problems:
-            raise DamageError(problems)
+            raise DamageError(needed_for(problems, self.names(draw, lost)))
         return images, labels
 
     def load_images(self, draw: Draw, work: SampleWork) -> np.ndarray:
@@ -114,9 +115,9 @@ class Loader:
         images = empty((len(slots), *work.out_shape), self.dtype)
         work.draw(draw, slots)
         half: Half = ("image", self._images, images, self.cache.manifest.recipe.image)
-        problems, _ = self._fill_half(draw, slots, half, work)
+        problems, lost = self._fill_half(draw, slots, half, work)
         if problems:
-            raise DamageError(problems)
+            raise DamageError(needed_for(problems, self.names(draw, lost)))
         work.finish(images, np.zeros((len(slots), 0), np.float32))
         work.pad(images)
         return images

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from niicache.chunks import some
 from niicache.errors import DamageError, DamageWarning, Problem
 
 if TYPE_CHECKING:
@@ -14,6 +16,24 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 100
 """So many spares that are all damaged too mean that the class is lost."""
+
+
+def needed_for(
+    problems: Sequence[Problem], cases: Sequence[tuple[str, str]]
+) -> tuple[Problem, ...]:
+    """Name in each problem which samples it concerns: a damaged chunk holds other cases too.
+
+    Args:
+        problems: Of chunks, each with all cases that it holds.
+        cases: (class, case) of the samples that could not be read.
+    """
+    return tuple(replace(one, got=one.got + _needed(one, cases)) for one in problems)
+
+
+def _needed(problem: Problem, cases: Sequence[tuple[str, str]]) -> str:
+    held = problem.case.split(", ")
+    needed = sorted({name for owner, name in cases if owner == problem.class_name} & {*held})
+    return f", needed for {some(needed)}" if needed and len(held) > 1 else ""
 
 
 class Losses:

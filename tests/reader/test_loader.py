@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from helpers import flip_bit
 
 from niicache import open_cache, vectors
 from niicache.batch import Filler
+from niicache.chunks import some
 from niicache.errors import DamageError
 from niicache.hot import SHARED, HotChunks
 from niicache.loader import Loader
@@ -133,7 +135,19 @@ def test_damage_loses_its_samples_and_no_other(request, copy_of, monkeypatch, na
     np.testing.assert_array_equal(labels[slots][~lost], want[1][~lost])
     with pytest.raises(DamageError) as caught:
         loader.load(draw)
-    assert set(caught.value.problems) == set(problems)
+    assert [replace(one, got="") for one in caught.value.problems] == [
+        replace(one, got="") for one in problems
+    ]
+    # Of all cases of a chunk the message tells which were drawn.
+    names = loader.names(draw, lost_cases)
+    for told, plain in zip(caught.value.problems, problems, strict=True):
+        held = plain.case.split(", ")
+        drawn = sorted({case for owner, case in names if owner == plain.class_name} & {*held})
+        assert drawn
+        assert (told.got == plain.got) == (len(held) == 1)
+        assert told.got.startswith(plain.got)
+        shown = told.got.removeprefix(f"{plain.got}, needed for ")
+        assert len(held) == 1 or shown == some(drawn)
 
 
 def unreadable(cache, draw):
