@@ -137,7 +137,7 @@ def _warnings(classes: Iterable[_Class], plan: Plan) -> tuple[Problem, ...]:
     records = {one.name: [record for record in one.records if record] for one in classes}
     root, kind = plan.scan.layout.root, plan.recipe.label_kind
     facts = {name: [record.facts for record in held] for name, held in records.items()}
-    copies = duplicates(facts, root=root, split=plan.split)
+    copies = duplicates(facts, root=root, split=plan.split, columns=plan.columns)
     return (*voxel_warnings(records, root=root, label_kind=kind), *copies)
 
 

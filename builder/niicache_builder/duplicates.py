@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from niicache.format.facts import LATER
 from niicache.format.likeness import ASKED, likeness
 from niicache.splits import Member, split_of
 from niicache_builder.oddity import Oddity
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from niicache.errors import Problem
@@ -23,7 +24,11 @@ _ALLOW = "or allow it with --on-duplicates warn"
 
 
 def duplicates(
-    facts: Mapping[str, Iterable[CaseFacts]], *, root: Path, split: SplitRule | None
+    facts: Mapping[str, Iterable[CaseFacts]],
+    *,
+    root: Path,
+    split: SplitRule | None,
+    columns: Collection[str],
 ) -> tuple[Problem, ...]:
     """Return what there is to say of each image that came before, by class and name; sorted.
 
@@ -31,6 +36,8 @@ def duplicates(
         facts: Class to its cases.
         root: What the paths of their sources are relative to.
         split: How cases are split, if they are.
+        columns: Those of the cache beyond the first set. What it does not tell of all cases is not
+            looked at: one case known by its voxels and one by its file would never be alike.
 
     Returns:
         Codes ``image-twice``, ``image-in-two-classes`` and ``image-in-two-splits``.
@@ -39,7 +46,7 @@ def duplicates(
     found: list[Problem] = []
     everyone = ((name, one) for name in facts for one in facts[name])
     for name, one in sorted(everyone, key=lambda pair: (pair[0], pair[1].name)):
-        other, before = first.setdefault(_likeness(one), (name, one))
+        other, before = first.setdefault(_likeness(one, columns), (name, one))
         if before is not one:
             splits = (
                 ()
@@ -56,8 +63,9 @@ def duplicates(
     return tuple(sorted(found))
 
 
-def _likeness(facts: CaseFacts) -> Hashable:
-    return likeness({name: getattr(facts, name) for name in ASKED})
+def _likeness(facts: CaseFacts, columns: Collection[str]) -> Hashable:
+    names = (name for name in ASKED if name not in LATER or name in columns)
+    return likeness({name: getattr(facts, name) for name in names})
 
 
 def _odd(got: str, *, same_class: bool, splits: tuple[str, ...]) -> Iterator[Oddity]:

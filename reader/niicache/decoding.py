@@ -103,7 +103,9 @@ class Decoder:
             targets = {
                 i: piece or places.get(i) or Piece(wanted[i].nbytes) for i, piece in mine.items()
             }
-            wrong = self._read(chunks, targets)
+            # What is kept may be asked for by who proves always.
+            trusted = frozenset() if self._always else frozenset(i for i in mine if mine[i] is None)
+            wrong = self._read(chunks, targets, trusted)
         except BaseException:
             self._store.settle({}, kept)
             raise
@@ -112,9 +114,18 @@ class Decoder:
         return {i: piece for i, piece in targets.items() if i not in wrong}, wrong
 
     def _read(
-        self, chunks: Sequence[tuple[ChunkReader, int]], targets: Mapping[int, Piece | Place]
+        self,
+        chunks: Sequence[tuple[ChunkReader, int]],
+        targets: Mapping[int, Piece | Place],
+        trusted: frozenset[int],
     ) -> dict[int, DamageError]:
-        """Decode chunks, all in one go where nothing is wrong."""
+        """Decode chunks, all in one go where nothing is wrong.
+
+        Args:
+            chunks: Reader and number of each.
+            targets: Where to, by position.
+            trusted: Positions of those that need not be proven a second time.
+        """
         jobs, which = [], []
         held: dict[int, tuple[ShardFile, int]] = {}  # so that its descriptor stays open
         for i, target in targets.items():
@@ -122,7 +133,8 @@ class Decoder:
             if (place := reader.locate(number)) is not None:
                 file, offset, stored = place
                 held[i] = file, reader.place(number)
-                crc = PROVEN if self._trusts(reader, number, file) else int(reader.crcs[number])
+                known = i in trusted and _is_proven(reader, number, file)
+                crc = PROVEN if known else int(reader.crcs[number])
                 jobs.append((file.fd, offset, stored, target.begin, reader.nbytes, crc))
                 which.append(i)
         sound: set[int] = set()
@@ -147,11 +159,6 @@ class Decoder:
                 damage[i] = error
         return damage
 
-    def _trusts(self, reader: ChunkReader, number: int, file: ShardFile) -> bool:
-        """Say whether a chunk need not be proven. Blosc must not see any bytes but the right."""
-        known = reader.layout.codec is None and not self._always
-        return known and bool(file.proven[reader.place(number)])
-
     def scratch(self, nbytes: int) -> np.ndarray:
         """Return memory of this thread alone."""
         own: Any = self._own
@@ -159,3 +166,8 @@ class Decoder:
             own.scratch = np.empty(max(nbytes, RUN_BYTES), np.uint8)
         scratch: np.ndarray = own.scratch
         return scratch
+
+
+def _is_proven(reader: ChunkReader, number: int, file: ShardFile) -> bool:
+    """Say whether a chunk was proven once. Blosc must not see any bytes but the right."""
+    return reader.layout.codec is None and bool(file.proven[reader.place(number)])

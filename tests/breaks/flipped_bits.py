@@ -30,10 +30,10 @@ def _intact() -> Path:
 
 
 @cache
-def _sizes() -> dict[str, int]:
-    sizes = {path: (_intact() / path).stat().st_size for path in files_of(_intact())}
-    del sizes[ROOT]
-    return sizes
+def sizes() -> dict[str, int]:
+    """Return how long each file is, but for the root."""
+    files = files_of(_intact())
+    return {path: (_intact() / path).stat().st_size for path in files if path != ROOT}
 
 
 def once(seed: int, folder: Path) -> None:
@@ -43,8 +43,8 @@ def once(seed: int, folder: Path) -> None:
         AssertionError: A flip was not found, or another file was named.
     """
     target = copy(_intact(), folder / "c")
-    byte = seed % max(_sizes().values())
-    held = {path for path, size in _sizes().items() if byte < size}
+    byte = seed % max(sizes().values())
+    held = {path for path, size in sizes().items() if byte < size}
     for bit in range(8 * byte, 8 * byte + 8):
         for path in held:
             flip(target / path, bit)

@@ -189,6 +189,44 @@ def test_the_same_voxels_in_other_files(tmp_path: Path, dtype: str) -> None:
     assert ("image-in-two-classes", "b", "added") in said(added)
 
 
+def test_copies_are_found_by_their_files_where_old_shards_tell_no_voxels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = folders(tmp_path / "s", {"a": 3, "b": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr("niicache_builder.plan.later_columns", lambda *_: ("qform_code",))
+        build0(source, tmp_path / "c")
+    (source / "b/copy.nii.gz").write_bytes((source / "a/case000.nii.gz").read_bytes())
+    anew(source / "a/case001.nii.gz", 1)[0].rename(source / "b/anew.nii")
+    (source / "a/other2.nii.gz").unlink()
+    (source / "a/other3.nii.gz").unlink()
+    built = build0(source, tmp_path / "c")
+    assert "voxels_crc" not in built.manifest.columns
+    assert said(built) == {("image-in-two-classes", "b", "copy")}
+    again = build0(source, tmp_path / "other")
+    assert said(again) == {("image-in-two-classes", "b", name) for name in ("copy", "anew")}
+
+
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (-1, -1, -1), (1, 1, -1), (-1, -1, 1)])
+@pytest.mark.parametrize("shape", [(20, 19, 18), (20, 19), (1, 19, 1)])
+def test_copies_are_found_however_they_lie(
+    tmp_path: Path, signs: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    source = tmp_path / "s"
+    flip = tuple(slice(None, None, sign) for sign in signs[: len(shape)])
+    for number in range(3):
+        data = np.random.default_rng(number).normal(size=shape).astype("float32")
+        write(source / f"a/{number}.nii", data, affine=np.diag([1.5, 2.0, 2.5, 1.0]))
+        turned = np.diag([*(s * e for s, e in zip(signs, (1.5, 2.0, 2.5), strict=True)), 1.0])
+        write(source / f"b/{number}.nii", data[flip].copy(), affine=turned)
+    found = {
+        one
+        for one in said(build0(source, tmp_path / "c", orient="RAS", spatial_dims=3))
+        if "image-" in one[0]
+    }
+    assert found == {("image-in-two-classes", "b", str(number)) for number in range(3)}
+
+
 @pytest.mark.parametrize("channels", [(), (2,)])
 def test_copies_are_found_after_preparation_and_with_channels(
     tmp_path: Path, channels: tuple[int, ...]

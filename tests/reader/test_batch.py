@@ -248,6 +248,17 @@ def test_cases_straight_from_the_file_are_the_same(sharded_cache, jobs, dtype):
         assert len(jobs) == chunks  # those that prove them
 
 
+def test_what_is_kept_in_memory_is_proven_whenever_it_is_read(volume_source, tmp_path, jobs):
+    path = make_cache(volume_source, tmp_path / "cache", chunk=(1, 8, 8, 8), codec="none")
+    cache = open_cache(path)
+    classes, rows = np.array([0, 1]), np.array([0, 1])
+    sound(filler_of(), cache, classes, rows)  # proves
+    for memory, trusted in [(0, True), (LARGE, False)]:
+        jobs.clear()
+        sound(filler_of(memory), cache, classes, rows)
+        assert {job[CRC] == PROVEN for job in jobs} == {trusted}
+
+
 @counts_reads
 @pytest.mark.parametrize("codec", ["none", "fast"])
 def test_the_blocks_of_a_case_are_one_read(volume_source, tmp_path, jobs, codec):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from breaks import BREAKS, CALLS, FOUND, CannotBreakError
+from breaks import BREAKS, CALLS, FOUND, CannotBreakError, flipped_bits
 from breaks.failing_call import calls
 from breaks.tiny import TASKS
 
@@ -22,6 +22,10 @@ def test_what_is_promised_holds(name: str, seed: int, tmp_path: Path) -> None:
         BREAKS[name].once(seed, tmp_path)
     except CannotBreakError as error:
         pytest.skip(str(error))
+
+
+def test_every_byte_has_its_turn() -> None:
+    assert max(flipped_bits.sizes().values()) <= BREAKS["flipped-bits"].soak
 
 
 def test_every_call_has_its_turn() -> None:

@@ -9,9 +9,10 @@ from niicache.format.facts import VOXELS_CRC
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-SHOWN: Final = ("box_start", "box_stop", VOXELS_CRC, "minimum", "maximum", "mean", "std")
+SHOWN: Final = ("box_start", "box_stop", VOXELS_CRC, "minimum", "maximum", "percentiles")
 """Columns that are equal where the stored voxels are. A crc32 alone agrees by chance in one pair of
-four thousand million, and 100,000 cases are more pairs than that."""
+four thousand million, and 100,000 cases are more pairs than that. Means are sums, whose last bits
+depend on the order in memory, and so on how the source was turned."""
 
 ASKED: Final = (*SHOWN, "image_hash")
 
