@@ -115,41 +115,46 @@ def _loader(cache: Cache, memory: int) -> Loader:
 
 
 def time_stages(cache: Cache, sampler: Sampler, seconds: float) -> tuple[Stage, ...]:
-    """Time each step of some batches by itself, all their chunks read and decoded."""
+    """Time each step of some batches by itself, all their chunks of images and masks decoded."""
     turn = count()
     steps = sampler.steps
-    readers = [view.image for view in cache]
-    found = _places_of(readers, sampler.draw(0, 0))
-    codec = readers[0].layout.codec
-    out = readers[0].empty()
+    arrays = [[view.image for view in cache]]
+    if cache.manifest.recipe.label_kind == "mask":
+        arrays.append([view.label for view in cache if view.label is not None])
+    first = sampler.draw(0, 0)
+    found = [
+        (place, readers[0].layout.codec, out)
+        for readers in arrays
+        for out in [readers[0].empty()]
+        for place in _places_of(readers, first)
+    ]
     stored: list[bytes] = []
 
     def draw() -> None:
         sampler.draw(*divmod(next(turn), steps))
 
     def read() -> None:
-        stored[:] = [os.pread(file.fd, nbytes, at) for file, at, nbytes in found]
+        stored[:] = [os.pread(file.fd, nbytes, at) for (file, at, nbytes), *_ in found]
 
     def prove() -> None:
         for data in stored:
             crc32c(data)
 
     def decode_all() -> None:
-        for data in stored:
+        for data, (_, codec, out) in zip(stored, found, strict=True):
             decode(data, codec, out)
 
     each = [_microseconds(action, seconds / 4) for action in (draw, read, prove, decode_all)]
     each[3] = max(0.0, each[3] - each[2])  # decoding proves, too
     loader = _loader(cache, 2**62)
-    again = sampler.draw(0, 0)
-    each.append(_microseconds(lambda: loader.load(again), seconds / 4))
+    each.append(_microseconds(lambda: loader.load(first), seconds / 4))
     loader.close()
     names = ("draw cases", "read files", "prove bytes", "decode chunks", "gather samples")
     return tuple(Stage(name=name, microseconds=us) for name, us in zip(names, each, strict=True))
 
 
 def _places_of(readers: list[ChunkReader], draw: Draw) -> list[tuple[ShardFile, int, int]]:
-    """Return shard, offset and length of every chunk of images that a draw needs."""
+    """Return shard, offset and length of every chunk of an array that a draw needs."""
     pairs = zip(draw.classes.tolist(), draw.rows.tolist(), strict=True)
     chunks = sorted({(k, row // readers[k].layout.chunk[0]) for k, row in pairs})
     places = [

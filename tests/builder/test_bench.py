@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from niicache import open_cache
 from niicache.errors import NotACacheError, OptionError
+from niicache.mixing import sampler_score
 from niicache_builder.bench import advise, bench
 from niicache_builder.cli.main import main
-from niicache_builder.measure import Rate, Stage, decoded_bytes, memory_for_windows
+from niicache_builder.measure import (
+    Rate,
+    Stage,
+    decoded_bytes,
+    make_sampler,
+    memory_for_windows,
+    time_stages,
+)
 
 
 @pytest.mark.parametrize("kind", ["vector", "mask", "folder", "volume"])
@@ -88,6 +98,30 @@ def test_no_time_is_refused(vector_cache, seconds):
         bench(vector_cache, seconds=seconds)
 
 
+@pytest.mark.parametrize("kind", ["vector", "mask", "folder", "volume"])
+def test_images_and_masks_are_timed(kind, request, monkeypatch):
+    cache = open_cache(request.getfixturevalue(f"{kind}_cache"))
+    sampler, read = make_sampler(cache, 8, 4), set()
+
+    def noted(fd, nbytes, at):
+        read.add((os.fstat(fd).st_ino, at))
+        return os.pread(fd, nbytes, at)
+
+    masks = kind in {"mask", "volume"}
+    draw = sampler.draw(0, 0)
+    views = list(cache)
+    needed = set()
+    for k, row in zip(draw.classes.tolist(), draw.rows.tolist(), strict=True):
+        for one in (views[k].image, *([views[k].label] if masks else [])):
+            first = row // one.layout.chunk[0] * one.layout.blocks
+            for number in range(first, first + one.layout.blocks):
+                file, at, _ = one.locate(number)
+                needed.add((os.fstat(file.fd).st_ino, at))
+    monkeypatch.setattr("niicache_builder.measure.os", SimpleNamespace(pread=noted))
+    time_stages(cache, sampler, 0.001)
+    assert read == needed
+
+
 def test_all_that_is_wrong_is_said_at_once(vector_cache):
     with pytest.raises(OptionError, match=r"batch_size: got -3.*\nseconds: got -1"):
         bench(vector_cache, batch_size=-3, seconds=-1)
@@ -99,6 +133,8 @@ def test_the_command_prints_a_table_or_json(vector_cache):
     assert said.exit_code == 0
     assert "decode chunks" in said.stdout
     assert "- workers=" in said.stdout
+    mixing = float(said.stdout.split("samples/s")[1].splitlines()[1].split()[2])
+    assert mixing == round(sampler_score(make_sampler(open_cache(vector_cache), 8, 4)), 2)
     said = CliRunner().invoke(main, [*words, "--json"])
     assert json.loads(said.stdout)["batch_size"] == 8
 

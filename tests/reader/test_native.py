@@ -74,9 +74,9 @@ def test_batches_are_the_same_the_other_way(request, without, monkeypatch, name)
     careful = []
     slow = Decoder._read
 
-    def counted(self, chunks, targets):
+    def counted(self, chunks, targets, trusted):
         careful.extend(targets)
-        return slow(self, chunks, targets)
+        return slow(self, chunks, targets, trusted)
 
     monkeypatch.setattr(Decoder, "_read", counted)
     assert batches(cache) == with_

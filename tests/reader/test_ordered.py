@@ -88,10 +88,10 @@ def decoded(monkeypatch):
     """Return a counter of what is decoded: (reader, chunk)."""
     counter, lock, read = Counter(), threading.Lock(), Decoder._read
 
-    def count(self, chunks, targets):
+    def count(self, chunks, targets, trusted):
         with lock:
             counter.update((chunks[i][0], chunks[i][1]) for i in targets)
-        return read(self, chunks, targets)
+        return read(self, chunks, targets, trusted)
 
     # Those of other tests that Keras still holds: the largest budget counts.
     monkeypatch.setattr(SHARED, "_budgets", {})

@@ -124,8 +124,9 @@ def test_only_touched_chunks_are_decoded(cache, monkeypatch):
     monkeypatch.setattr(
         sequence._loader._filler._decoder,
         "_read",
-        lambda chunks, targets: (
-            counted.append(sum(chunks[i][0].nbytes for i in targets)) or decode(chunks, targets)
+        lambda chunks, targets, trusted: (
+            counted.append(sum(chunks[i][0].nbytes for i in targets))
+            or decode(chunks, targets, trusted)
         ),
     )
     for step in range(3):
