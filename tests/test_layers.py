@@ -26,7 +26,7 @@ OWNERS = {
         "keras": "sequence|resume|epochs",
         "llvmlite": r"native|halves|augment\.kernels\.vectors",
         # the loops of the reader, and those of the transforms
-        "numba": r"compiling|halves|kernels|augment\.kernels\.\w+",
+        "numba": r"compiling|copying|halves|kernels|augment\.kernels\.\w+",
         "numcodecs": r"format\.codec",
     },
     "niicache_builder": {

@@ -43,10 +43,9 @@ def ahead(
         try:
             while under_way:
                 argument, future = under_way.popleft()
-                try:
-                    result = future.result()
-                except CompilerNeeded:
-                    result = function(argument)
+                # Not by except: what the caller's call raises has nothing to do with this.
+                late = isinstance(future.exception(), CompilerNeeded)
+                result = function(argument) if late else future.result()
                 del future
                 yield result
                 del result  # the batch is the caller's alone, and may go when the caller is done

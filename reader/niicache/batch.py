@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from niicache.copying import copy_pieces, gather, gather_rows
 from niicache.decoding import Decoder, Place
 from niicache.errors import DamageError
 from niicache.hot import GROUP_BYTES, SHARED
-from niicache.kernels import gather, gather_rows
 from niicache.memory import empty
-from niicache.patches.copying import copy_pieces
 from niicache.patches.regions import plan_cases
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Which thread compiles: one that Ctrl-C reaches.
+"""How the reader's loops are compiled, and by which thread: one that Ctrl-C reaches.
 
 Compiling a loop takes seconds. Python tells the main thread alone of a Ctrl-C, and who waits for
 another thread to end waits for what it compiles.
@@ -10,12 +10,21 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numba
 from numba.core import event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _own = threading.local()
+
+
+def compiled(function: Callable[..., None]) -> Any:
+    """Compile on first use and keep the result on disk, where there is a place for it."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba found no writable folder for its cache
+        return numba.njit(nogil=True)(function)
 
 
 class CompilerNeeded(BaseException):

@@ -9,6 +9,7 @@ import pytest
 from helpers import run_python
 from numba.core import event
 
+from niicache import compiling
 from niicache.ahead import ahead
 from niicache.compiling import CompilerNeeded, without_compiler
 
@@ -101,3 +102,17 @@ threads = [one for one in threading.enumerate() if one.name.startswith("niicache
 if not kernels._read_packed.signatures and not threads:
     print("nothing compiled, no thread left")
 """
+
+
+def test_without_a_folder_to_keep_code_in_the_loop_is_compiled_all_the_same(monkeypatch):
+    asked = []
+
+    def njit(*, nogil, cache=False):
+        asked.append((nogil, cache))
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(compiling.numba, "njit", njit)
+    assert compiling.compiled(len) is len
+    assert asked == [(True, True), (True, False)]

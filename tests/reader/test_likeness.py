@@ -18,16 +18,12 @@ CASE = {
 }
 
 
-def lists(value):
-    return list(value)
-
-
 def test_it_asks_for_what_it_says():
     assert set(CASE) == set(ASKED)
 
 
 def test_voxels_count_and_not_the_files_that_hold_them():
-    same = {name: lists(value) for name, value in CASE.items()} | {"image_hash": "other"}
+    same = {name: list(value) for name, value in CASE.items()} | {"image_hash": "other"}
     same |= {name: [CASE[name][0], float("nan")] for name in ("minimum", "maximum")}
     same["percentiles"] = [[0.1, 1.5], [float("nan"), float("nan")]]
     assert likeness(same) == likeness(CASE)

@@ -15,6 +15,7 @@ import pytest
 from helpers import flip_bit, run_python
 
 from niicache import BalancedSequence, OrderedSequence, open_cache
+from niicache.chunks import some
 from niicache.errors import DamageError, DamageWarning
 from niicache.hot import SHARED
 
@@ -272,7 +273,8 @@ def test_an_error_carries_all_that_is_wrong_with_a_batch(torn, on_damage):
         assert "at most 0, as damage_limit says" in str(problems[-1])
         problems = problems[:-1]
     said = {pair for one in problems for pair in named(one)}
-    met = lost & set(BalancedSequence(torn, 4 * 37).cases(0, 0))
+    drawn = set(BalancedSequence(torn, 4 * 37).cases(0, 0))
+    met = lost & drawn
     assert {name for name, _ in met} == {"axial", "coronal"}
     assert met <= said <= lost
     assert len({str(one) for one in problems}) == len(problems)
@@ -280,7 +282,9 @@ def test_an_error_carries_all_that_is_wrong_with_a_batch(torn, on_damage):
         assert str(one) in str(caught.value)
         assert one.path.startswith(str(torn))
         assert "niicache verify" in one.hint
-        assert one.got.split(", ")[0] == "No such file or directory"
+        needed = sorted(case for _, case in set(named(one)) & drawn)
+        told = f", needed for {some(needed)}" if on_damage == "raise" else ""
+        assert one.got == f"No such file or directory{told}"
 
 
 def test_image_and_label_of_a_case_are_told_together(copy_of, mask_cache):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from niicache import native, open_cache
+from niicache.copying import gather_rows
 from niicache.decoding import Decoder
 from niicache.hot import SHARED
-from niicache.kernels import gather_rows, read_chunks
+from niicache.kernels import read_chunks
 from niicache.loader import Loader
 from niicache.sampling import ClassRows, Sampler
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from niicache.copying import copy_pieces
 from niicache.format.geometry import Box, chunk_boxes, clipped, within
 from niicache.format.manifest import ArrayLayout
 from niicache.gathering import plan_gathering
-from niicache.patches.copying import copy_pieces
 from niicache.patches.regions import plan_cases, plan_regions
 
 DTYPES = ["int16", "int32", "float32", "float16"]
