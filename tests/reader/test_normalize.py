@@ -126,11 +126,13 @@ def made_by_hand(way):
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
-def test_it_stands_before_the_transform(mask_cache, way, fill_mode):
+@pytest.mark.parametrize("fixture", ["mask_cache", "vector_cache"])  # one channel, three
+def test_it_stands_before_the_transform(request, fixture, way, fill_mode):
     """What fills is in the units after it: 0 stays 0."""
+    cache = request.getfixturevalue(fixture)
     turn = augment.Affine(rotation=(40, 40), shift=(2, 2), fill_mode=fill_mode)
-    one = BalancedSequence(mask_cache, 6, normalize=way, transform=turn)
-    other = BalancedSequence(mask_cache, 6, transform=augment.Compose(*made_by_hand(way), turn))
+    one = BalancedSequence(cache, 6, normalize=way, transform=turn)
+    other = BalancedSequence(cache, 6, transform=augment.Compose(*made_by_hand(way), turn))
     for a, b in zip(one.batch(0, 0), other.batch(0, 0), strict=True):
         np.testing.assert_array_equal(a, b)
     assert one._stream() == other._stream()

@@ -89,22 +89,34 @@ def _check_kind(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None
         )
 
 
-def check_values(wanted: np.dtype[Any], fill: float, scale: float, offset: float) -> None:
-    """Refuse what an output of integers cannot hold.
+def check_values(
+    wanted: np.dtype[Any],
+    channels: int,
+    fill: tuple[float, ...],
+    scale: tuple[float, ...],
+    offset: tuple[float, ...],
+) -> None:
+    """Refuse numbers of another count than the channels, or that an output cannot hold.
 
     Raises:
-        OptionError: It cannot.
+        OptionError: They are such.
     """
+    for name, given in (("fill", fill), ("scale", scale), ("offset", offset)):
+        if len(given) not in {1, channels}:
+            raise OptionError(
+                f"{name}: got {given}, expected one number for all channels or {channels}, one "
+                "for each"
+            )
     if wanted.kind == "f":
         return
-    if scale != 1.0 or offset != 0.0:
+    if set(scale) != {1.0} or set(offset) != {0.0}:
         raise OptionError(
-            f"scale, offset: got {scale!r}, {offset!r}, expected 1 and 0 for an output of {wanted}"
+            f"scale, offset: got {scale}, {offset}, expected 1 and 0 for an output of {wanted}"
         )
     limits = np.iinfo(wanted)
-    if not (float(fill).is_integer() and limits.min <= fill <= limits.max):
+    if not all(float(one).is_integer() and limits.min <= one <= limits.max for one in fill):
         raise OptionError(
-            f"fill: got {fill!r}, expected a whole number from {limits.min} to {limits.max}, "
+            f"fill: got {fill}, expected whole numbers from {limits.min} to {limits.max}, "
             f"as the output is of {wanted}"
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from niicache.augment import checks
 from niicache.augment.intensity import Intensity, on_channels, on_image
-from niicache.augment.normalise import linear, straight_line
+from niicache.augment.normalise import line_of, linear, standard
 from niicache.augment.transform import asked
 from niicache.errors import OptionError
 from niicache.format.facts import PERCENTILES
@@ -37,10 +37,8 @@ class CaseRange(Intensity):
         return self.p == 1
 
     def line(self, params: Standards | None) -> Line | None:
-        """Return scale and offset, if all channels have the same."""
-        if params is None or len(set(params)) != 1:
-            return None
-        return straight_line(*params[0])
+        """Return scale and offset of each channel."""
+        return None if params is None else line_of(params)
 
     def _drawn(
         self, rng: np.random.Generator, shape: tuple[int, ...], facts: Facts | None
@@ -63,7 +61,7 @@ class CaseRange(Intensity):
     def _change(self, image: np.ndarray, params: Standards) -> None:
         on_channels(
             image,
-            lambda voxels, channel: linear(voxels.reshape(-1), *straight_line(*params[channel])),
+            lambda voxels, channel: linear(voxels.reshape(-1), *standard(*params[channel])),
         )
 
 

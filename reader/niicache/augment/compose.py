@@ -73,13 +73,6 @@ class Compose(Transform):
                 shape = one.out_shape(shape)
             else:
                 drawn.append(one.draw(rng, final, facts))
-        if self._fill.scaled and self.line(tuple(drawn)) is None:
-            raise OptionError(
-                f"{self.transforms[self._others[0][0]]!r} (or normalize): got channels of unequal "
-                "mean or deviation and, after it, a transform that fills with a constant, expected "
-                "another fill, because one number cannot fill all channels; give fill_mode="
-                "'nearest', as in augment.medical(fill_mode='nearest')"
-            )
         return tuple(drawn)
 
     def apply(

@@ -79,16 +79,14 @@ class ZScore(Intensity):
         return self.of == "case" and self.p == 1
 
     def line(self, params: Standards | Literal["image"] | None) -> Line | None:
-        """Return 1 / deviation and -mean / deviation of the case, if all channels have the same."""
-        if params is None or isinstance(params, str) or len(set(params)) != 1:
-            return None
-        return straight_line(*params[0])
+        """Return 1 / deviation and -mean / deviation of each channel of the case."""
+        return None if params is None or isinstance(params, str) else line_of(params)
 
     def _change(self, image: np.ndarray, params: Standards | Literal["image"]) -> None:
         def scale(voxels: np.ndarray, channel: int) -> None:
             flat = voxels.reshape(-1)
             known = loops.stats(flat)[2:] if isinstance(params, str) else params[channel]
-            linear(flat, *straight_line(*known))
+            linear(flat, *standard(*known))
 
         on_channels(image, scale)
 
@@ -177,16 +175,22 @@ class Rescale(Intensity):
 
     def line(self, params: tuple[float, float] | None) -> Line | None:
         """Return scale and offset."""
-        return None if params is None else Line(*params)
+        return None if params is None else Line(*((one,) for one in params))
 
     def _change(self, image: np.ndarray, params: tuple[float, float]) -> None:
         on_image(image, lambda voxels: linear(voxels, *params))
 
 
-def straight_line(zero: float, unit: float) -> Line:
-    """Return what makes one number 0, and what lies a unit above it 1."""
+def line_of(params: Standards) -> Line:
+    """Return what makes a number of each channel 0, and what lies a unit above it 1."""
+    scales, offsets = zip(*(standard(*one) for one in params), strict=True)
+    return Line(scales, offsets)
+
+
+def standard(zero: float, unit: float) -> tuple[float, float]:
+    """Return the scale and the offset that make one number 0, and what lies a unit above it 1."""
     scale = 1 / unit if unit > TINY else 1.0  # one of nothing but its mean becomes 0, not huge
-    return Line(scale, -zero * scale)
+    return scale, -zero * scale
 
 
 def _each(given: tuple[float, ...] | None, channels: int) -> tuple[float, ...] | None:

@@ -84,7 +84,9 @@ def place_cases(
             continue
         where = cases.addresses[picked], _addresses(batch, slots[picked])
         some = [STRAIGHT if what == "mask" else lines[i] for i in picked]
-        fills = [first.fill.label if what == "mask" else filling(first.fill, one) for one in some]
+        fills = [
+            (first.fill.label,) if what == "mask" else filling(first.fill, one) for one in some
+        ]
         numbers = fills, [one.scale for one in some], [one.offset for one in some]
         run(made, where, rows[picked], numbers, whole=picked is not turned, pitch=made.shape[2])
     for i in others:

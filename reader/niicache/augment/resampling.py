@@ -26,9 +26,9 @@ def resample(
     *,
     order: Literal["linear", "nearest"],
     mode: Literal["constant", "nearest", "reflect", "wrap"],
-    fill: float = 0.0,
-    scale: float = 1.0,
-    offset: float = 0.0,
+    fill: tuple[float, ...] = (0.0,),
+    scale: tuple[float, ...] = (1.0,),
+    offset: tuple[float, ...] = (0.0,),
     displacement: np.ndarray | None = None,
 ) -> None:
     """Fill ``out`` with what lies at ``matrix[:, :d] @ voxel + matrix[:, d]`` in ``source``.
@@ -36,7 +36,8 @@ def resample(
     The same as ``scipy.ndimage.affine_transform`` with ``order=1`` or ``order=0`` in the mode of
     that name. A signed permutation with a whole shift is index arithmetic: without a scale and an
     offset every bit stays as it was. Coordinates are float64, values and weights are float32, or
-    float64 where the source or the output holds more than float32 does.
+    float64 where the source or the output holds more than float32 does. What fills, scale and
+    offset are a number a channel, or one for all.
 
     Args:
         source: (X, Y[, Z], C) of any integer or float dtype, C-contiguous.
@@ -60,15 +61,15 @@ def resample(
     check_words(order, mode)
     check_memory(source, out)
     made = fit(source.dtype, source.shape, out.dtype, out.shape, order, mode)
-    check_values(out.dtype, fill, scale, offset)
+    check_values(out.dtype, out.shape[-1], fill, scale, offset)
     rows = checked_matrix(matrix, source.ndim - 1)
     whole = displacement is None and is_whole(rows)
     if not out.size:
         return
     if out.dtype != HALF:
         _run(made, source, out, rows, displacement, (fill, scale, offset), whole=whole)
-    elif whole and source.dtype == HALF and scale == 1.0 and offset == 0.0:  # bits are bits
-        bits = int(HALF.type(fill).view(np.int16))
+    elif whole and source.dtype == HALF and _stays(scale, offset):  # bits are bits
+        bits = tuple(int(HALF.type(one).view(np.int16)) for one in fill)
         given = source.view(np.int16), out.view(np.int16), rows
         resample(*given, order="nearest", mode=mode, fill=bits)
     else:  # no compiled loop writes halves
@@ -98,13 +99,17 @@ def is_whole(matrix: np.ndarray) -> bool:
     return len(taken) == len(matrix)
 
 
+def _stays(scale: tuple[float, ...], offset: tuple[float, ...]) -> bool:
+    return set(scale) == {1.0} and set(offset) == {0.0}
+
+
 def _run(
     made: Fit,
     source: np.ndarray,
     out: np.ndarray,
     matrix: np.ndarray,
     displacement: np.ndarray | None,
-    values: tuple[float, float, float],
+    values: tuple[tuple[float, ...], ...],
     *,
     whole: bool,
 ) -> None:
@@ -116,7 +121,7 @@ def _run(
         source, pitch = source.repeat(2, axis=-2), 2  # every voxel has one after it
     begin, to = addresses(source, out)
     bend = None if displacement is None else _bend(displacement, len(matrix), made.target)
-    numbers = tuple([value] for value in values)
+    numbers = tuple([one] for one in values)
     where = np.array([begin]), np.array([to])
     run(made, where, matrix[None], numbers, whole=whole, pitch=pitch, bend=bend)
 
@@ -125,7 +130,7 @@ def run(
     made: Fit,
     where: tuple[np.ndarray, np.ndarray],
     matrices: np.ndarray,
-    numbers: tuple[Sequence[float], ...],
+    numbers: tuple[Sequence[tuple[float, ...]], ...],
     *,
     whole: bool,
     pitch: int,
@@ -137,7 +142,7 @@ def run(
         made: The kind.
         where: (k,) int64 each, addresses of the sources and of the outputs.
         matrices: (k, d, d + 1) float64, finite.
-        numbers: What fills, scale and offset, each k of them.
+        numbers: What fills, scale and offset, each k of them, a number a channel or one for all.
         whole: Every matrix only changes places.
         pitch: Voxels in memory from row to row of a source.
         bend: How they are bent, None for not.
@@ -146,8 +151,9 @@ def run(
     volumes = np.zeros((len(matrices), 3, 4))
     volumes[:, 0, 0] = 1.0  # what a plane has as a volume of one slice; overwritten by volumes
     volumes[:, 3 - axes :, 3 - axes :] = matrices
+    channels = made.shape[3]
     fills, scales, offsets = (
-        np.array(of, kind)
+        _table(of, channels, kind)
         for of, kind in zip(numbers, (made.fill, made.number, made.number), strict=True)
     )
     change: tuple[Any, Any] = scales, offsets
@@ -162,6 +168,16 @@ def run(
     shapes = volumes, made.shape, made.target, pitch
     scratch = np.empty(SCRATCH_BYTES, np.uint8)
     sweep_many(*kinds, *made.kind, *shapes, made.mode, fills, *change, bend, scratch)
+
+
+def _table(rows: Sequence[tuple[float, ...]], channels: int, kind: type[np.generic]) -> np.ndarray:
+    """Return (k, channels) numbers, of rows of so many or of one for all channels."""
+    table = np.empty((len(rows), channels), kind)
+    if rows.count(rows[0]) == len(rows):  # 3 us in place of 70 for a batch
+        table[:] = rows[0]
+    else:
+        table[:] = [row if len(row) == channels else row * channels for row in rows]
+    return table
 
 
 def _bend(

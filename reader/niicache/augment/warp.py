@@ -14,18 +14,25 @@ if TYPE_CHECKING:
 
 
 class Line(NamedTuple):
-    """What is done to each voxel on its way: voxel * scale + offset."""
+    """What is done to each voxel on its way: voxel * scale + offset.
 
-    scale: float = 1.0
-    offset: float = 0.0
+    Attributes:
+        scale: A number a channel, or one for all.
+        offset: The same.
+    """
+
+    scale: tuple[float, ...] = (1.0,)
+    offset: tuple[float, ...] = (0.0,)
 
 
 STRAIGHT = Line()
 
 
-def filling(fill: Fill, line: Line) -> float:
-    """Return what fills an image, in the units after the line."""
-    return fill.value if fill.scaled else fill.value * line.scale + line.offset
+def filling(fill: Fill, line: Line) -> tuple[float, ...]:
+    """Return what fills an image in the units after the line, a number a channel or one for all."""
+    if fill.scaled or line is STRAIGHT:
+        return (fill.value,)
+    return tuple(fill.value * by + plus for by, plus in zip(*line, strict=True))
 
 
 def is_mask(image: np.ndarray, label: np.ndarray) -> bool:
@@ -84,7 +91,7 @@ def place(
         plan.matrix,
         order="linear" if what == "image" else "nearest",
         mode=fill.mode,
-        fill=filling(fill, line) if what == "image" else fill.label,
+        fill=filling(fill, line) if what == "image" else (fill.label,),
         scale=line.scale,
         offset=line.offset,
         displacement=plan.displacement,

@@ -182,7 +182,10 @@ class Still(Transform):
         return image, label
 
 
-FACTS = Facts(mean=(40.0,), std=(12.5,))
+def facts_of(channels):
+    """Return facts of a case whose channels differ."""
+    mean, std = np.linspace(40, 60, channels), np.linspace(12.5, 3, channels)
+    return Facts(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
 
 def placed_by(chain, source, out, params, *, what="image"):
@@ -218,7 +221,7 @@ def test_placing_and_finishing_is_applying_one_by_one(shape, scaled, moved, stor
     rng = np.random.default_rng(seed)
     source = rng.integers(0, 99, shape).astype(stored)
     mask = rng.integers(0, 4, (*shape[:-1], 1)).astype("uint8")
-    params = chain.draw(np.random.default_rng(seed), shape, FACTS)
+    params = chain.draw(np.random.default_rng(seed), shape, facts_of(shape[-1]))
     image = np.full(chain.out_shape(shape), np.nan, "float32")
     label = np.full(chain.out_shape(mask.shape), 77, "uint8")
     placed_by(chain, source, image, params)

@@ -122,8 +122,10 @@ def test_orders_that_make_sense_are_not(chain):
     Compose(*chain)
 
 
-def test_channels_of_unequal_mean_cannot_be_filled_with_one_number():
-    unequal = Facts(mean=(1.0, 2.0), std=(1.0, 1.0))
-    with pytest.raises(OptionError, match=r"ZScore.*unequal mean.*fill_mode='nearest'"):
-        corner(Compose(ZScore(), TURN), channels=2, facts=unequal)
-    corner(Compose(TURN, ZScore()), channels=2, facts=unequal)
+def test_channels_of_unequal_mean_are_filled_each_in_its_own_units():
+    mean, std = np.array([1.0, 20.0, -3.0]), np.array([1.0, 4.0, 0.5])
+    unequal = Facts(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+    behind = corner(Compose(ZScore(), TURN), channels=3, facts=unequal)
+    np.testing.assert_allclose(behind, 0.25)
+    before = corner(Compose(TURN, ZScore()), channels=3, facts=unequal)
+    np.testing.assert_allclose(before, (0.25 - mean) / std, rtol=1e-6)

@@ -52,7 +52,9 @@ def fitting(shape):
 def test_images(shape, stored, wanted):
     voxels, cases = cases_of(shape, stored)
     rng = np.random.default_rng(0)
-    lines = [Line(float(a), float(b)) for a, b in rng.uniform(0.5, 2, (len(voxels), 2))]
+    drawn = rng.uniform(0.5, 2, (len(voxels), 2, shape[-1])).tolist()
+    lines = [Line(*map(tuple, one)) for one in drawn]
+    lines[4] = Line((0.5,), (3.0,))  # one for all channels, among others
     for transform in fitting(shape):
         plans = plans_of(transform, shape)
         for some in ([STRAIGHT] * len(voxels), lines):
@@ -76,7 +78,7 @@ def test_masks(shape, dtype):
         plans = plans_of(transform, shape)
         out = transform.out_shape(shape)
         batch = np.zeros((len(voxels), *out), dtype)
-        lines = [Line(2.0, 1.0)] * len(voxels)  # of images alone
+        lines = [Line((2.0,), (1.0,))] * len(voxels)  # of images alone
         slots = np.arange(len(voxels))
         place_cases(cases, batch, slots, plans, lines, what="mask")
         for case, made, plan in zip(voxels, batch, plans, strict=True):
@@ -122,7 +124,7 @@ def test_a_case_keeps_its_bits_whatever_is_done_to_others_in_the_call():
     voxels, cases = cases_of((6, 7, 1), "float32")
     voxels[:] = -0.0
     plans = [Plan(matrix=np.eye(2, 3), shape=(6, 7), fill=Fill())] * 9
-    lines = [STRAIGHT] * 8 + [Line(2.0, 1.0)]
+    lines = [STRAIGHT] * 8 + [Line((2.0,), (1.0,))]
     batch = np.ones((9, 6, 7, 1), "float32")
     place_cases(cases, batch, np.arange(9), plans, lines, what="image")
     assert np.signbit(batch[:8]).all()

@@ -98,7 +98,7 @@ def test_linear_is_what_scipy_makes_of_it(axes, data, channels, mode, seed):
     source = noise(rng, (*shape, channels), stored)
     matrix = a_matrix(rng, shape, target)
     out = np.full((*target, channels), 99, wanted)
-    resample(source, out, matrix, order="linear", mode=mode, fill=FILL)
+    resample(source, out, matrix, order="linear", mode=mode, fill=(FILL,))
     judge = judged(source, matrix, target, order=1, mode=mode)
     fine = settled(places(matrix, target), shape, mode=mode, order=1)
     reach = max(np.ptp(source.astype(float)), abs(source.astype(float)).max(), 1.0)
@@ -114,7 +114,7 @@ def test_nearest_is_what_scipy_makes_of_it(axes, data, channels, mode, seed):
     source = noise(rng, (*shape, channels), stored)
     matrix = a_matrix(rng, shape, target)
     out = np.full((*target, channels), 99, wanted)
-    resample(source, out, matrix, order="nearest", mode=mode, fill=3)
+    resample(source, out, matrix, order="nearest", mode=mode, fill=(3,))
     judge = judged(source, matrix, target, order=0, mode=mode, fill=3)
     fine = settled(places(matrix, target), shape, mode=mode, order=0)
     np.testing.assert_array_equal(out[fine], judge[fine].astype(wanted))
@@ -132,7 +132,7 @@ def test_a_displacement_moves_the_coordinates_along_a_spline(axes, data, channel
     control = rng.normal(0, 2, (axes, *rng.integers(1, 7, axes))).astype(np.float32)
     out = np.empty((*target, channels), np.float32)
     word = ["nearest", "linear"][order]
-    resample(source, out, matrix, order=word, mode=mode, fill=FILL, displacement=control)
+    resample(source, out, matrix, order=word, mode=mode, fill=(FILL,), displacement=control)
     at = np.meshgrid(
         *[
             np.linspace(0, points - 1, size)
@@ -161,7 +161,7 @@ def test_the_outermost_voxels_are_met_exactly(channels, order, sign):
         matrix[axis, 3] = 0 if sign > 0 else size - 1
         target[order[axis]] = 2 * size - 1
     out = np.empty((*target, channels), np.float32)
-    resample(source, out, matrix, order="linear", mode="constant", fill=FILL)
+    resample(source, out, matrix, order="linear", mode="constant", fill=(FILL,))
     judge = judged(source, matrix, tuple(target), order=1, mode="constant")
     np.testing.assert_allclose(out, judge, rtol=1e-6, atol=1e-3)
 
@@ -255,7 +255,7 @@ def test_what_only_changes_place_keeps_every_bit(axes, data, channels, mode, ord
     source[rng.random(source.shape) < 0.2] = -0.0
     matrix = a_move(rng, axes)
     out = np.full((*target, channels), 99, stored)
-    resample(source, out, matrix, order=order, mode=mode, fill=-1.5)
+    resample(source, out, matrix, order=order, mode=mode, fill=(-1.5,))
     judge = picked(source, matrix, target, mode, -1.5)
     np.testing.assert_array_equal(bits(out), bits(judge))
 
@@ -276,12 +276,50 @@ def test_voxels_are_scaled_and_shifted_but_not_what_is_filled(order, shift, chan
     matrix = np.eye(3, 4)
     matrix[:, 3] = shift
     plain, out = np.empty(source.shape, np.float32), np.empty(source.shape, np.float32)
-    resample(source, plain, matrix, order=order, mode="constant", fill=np.nan)
-    resample(source, out, matrix, order=order, mode="constant", fill=5, scale=0.5, offset=-3)
+    resample(source, plain, matrix, order=order, mode="constant", fill=(np.nan,))
+    some = {"fill": (5,), "scale": (0.5,), "offset": (-3,)}
+    resample(source, out, matrix, order=order, mode="constant", **some)
     filled = np.isnan(plain)
     assert 0 < filled.sum() < filled.size
     assert (out[filled] == 5).all()
     np.testing.assert_allclose(out[~filled], plain[~filled] * 0.5 - 3, rtol=1e-5, atol=1e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    axes=st.sampled_from([2, 3]),
+    data=st.data(),
+    channels=st.integers(1, 9),
+    mode=st.sampled_from(MODES),
+    order=st.sampled_from(["linear", "nearest"]),
+    stored=st.sampled_from(["int16", "float64"]),
+    seed=st.integers(0, 2**32 - 1),
+    whole=st.booleans(),
+)
+def test_each_channel_has_numbers_of_its_own(
+    axes, data, channels, mode, order, stored, seed, whole
+):
+    shape, target = shapes(data, axes)
+    rng = np.random.default_rng(seed)
+    source = noise(rng, (*shape, channels), stored)
+    matrix = a_move(rng, axes) if whole else a_matrix(rng, shape, target)
+    plain = np.empty((*target, channels), np.float64)
+    resample(source, plain, matrix, order=order, mode=mode, fill=(np.nan,))
+    fill, scale, offset = (tuple(rng.uniform(-3, 3, channels).tolist()) for _ in range(3))
+    out = np.empty(plain.shape, np.float32 if stored == "int16" else np.float64)
+    numbers = {"fill": fill, "scale": scale, "offset": offset}
+    resample(source, out, matrix, order=order, mode=mode, **numbers)
+    judge = np.where(np.isnan(plain), fill, plain * scale + offset)
+    np.testing.assert_allclose(out, judge, rtol=1e-4, atol=5e-2 if stored == "int16" else 1e-8)
+
+
+def test_half_precision_is_filled_with_what_each_channel_is_told():
+    source = np.full((3, 4, 2), 5, np.float16)
+    out = np.empty((3, 4, 2), np.float16)
+    matrix = np.array([[1.0, 0, 1], [0, 1, 0]])
+    resample(source, out, matrix, order="linear", mode="constant", fill=(-2, 0.5))
+    assert out[2].tolist() == [[-2, 0.5]] * 4
+    assert (out[:2] == 5).all()
 
 
 def test_of_two_voxels_as_near_the_later_is_taken():
@@ -400,11 +438,17 @@ MATRIX = np.eye(2, 3)
             {"source": OUT + 1, "out": OUT.astype(int), "order": "nearest"},
             "out: got dtype int64, expected a float dtype for order 'nearest' and a source of",
         ),
-        ({"out": OUT.astype(int), "order": "nearest", "scale": 2.0}, "scale, offset: got 2.0, 0"),
         (
-            {"out": OUT.astype(np.uint8), "order": "nearest", "fill": -1},
-            "fill: got -1, expected a whole number from 0 to 255",
+            {"out": OUT.astype(int), "order": "nearest", "scale": (1.0, 2.0, 1.0)},
+            r"scale, offset: got \(1.0, 2.0, 1.0\), \(0.0,\), expected 1 and 0",
         ),
+        (
+            {"out": OUT.astype(np.uint8), "order": "nearest", "fill": (0, -1, 0)},
+            r"fill: got \(0, -1, 0\), expected whole numbers from 0 to 255",
+        ),
+        ({"scale": (1.0, 2.0)}, r"scale: got \(1.0, 2.0\), expected one number .* or 3, one for"),
+        ({"offset": ()}, r"offset: got \(\), expected one number for all channels or 3"),
+        ({"fill": (0.0,) * 4}, r"fill: got \(0.0, 0.0, 0.0, 0.0\), expected one number"),
         ({"displacement": np.zeros((3, 4, 4))}, r"displacement: got shape \(3, 4, 4\)"),
         ({"displacement": np.full((2, 4, 4), np.nan)}, "displacement: got NaN or infinity"),
     ],

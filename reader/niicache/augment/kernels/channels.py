@@ -36,28 +36,36 @@ def blend_voxels(
         real: Their dtype.
         steps: Bytes to the next voxel of the first axis, of the second, of the last.
         channels: Values of a voxel.
-        values: Scale and offset.
+        values: Scale and offset, pointers to a number a channel.
         flat: The first axis has no weight.
     """
     u, v, w = part(weights, 0, real), part(weights, 1, real), part(weights, 2, real)
     wide, scale, offset = channels * size_of(out_like), values[0], values[1]
-    if flat and channels == RGB:
-        for j in range(count):
-            to, at = out + j * wide, source + index[j] * steps[2]
-            blend_three(to, at, steps[1:], (v[j], w[j]), scale, offset, like, out_like)
-        return
     if channels == RGB:
+        by, plus = (scale[0], scale[1], scale[2]), (offset[0], offset[1], offset[2])
+        if flat:
+            for j in range(count):
+                to, at = out + j * wide, source + index[j] * steps[2]
+                blend_three(to, at, steps[1:], (v[j], w[j]), by, plus, like, out_like)
+            return
         for j in range(count):
             to, at = out + j * wide, source + index[j] * steps[2]
-            blend_three(to, at, steps, (u[j], v[j], w[j]), scale, offset, like, out_like)
+            blend_three(to, at, steps, (u[j], v[j], w[j]), by, plus, like, out_like)
         return
     fours = channels // 4 * 4
     for j in range(count):
         to, at = out + j * wide, source + index[j] * steps[2]
-        by = (u[j], v[j], w[j])
+        weight = (u[j], v[j], w[j])
         for channel in range(0, fours, 4):
             there, here = to + channel * size_of(out_like), at + channel * size_of(like)
-            blend_four(there, here, steps, by, scale, offset, like, out_like)
+            own = _four(scale, channel), _four(offset, channel)
+            blend_four(there, here, steps, weight, own[0], own[1], like, out_like)
         for channel in range(fours, channels):
             there, here = to + channel * size_of(out_like), at + channel * size_of(like)
-            blend_one(there, here, steps, by, scale, offset, like, out_like)
+            lone = (scale[channel],), (offset[channel],)
+            blend_one(there, here, steps, weight, lone[0], lone[1], like, out_like)
+
+
+@piece
+def _four(numbers: Any, first: Any) -> Any:
+    return numbers[first], numbers[first + 1], numbers[first + 2], numbers[first + 3]

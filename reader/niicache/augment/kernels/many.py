@@ -10,28 +10,29 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from niicache.augment.kernels.compiling import compiled
+from niicache.augment.kernels.compiling import compiled, pointer, size_of
 from niicache.augment.kernels.sweep import sweep
 from niicache.augment.kernels.whole import move
 
-PIECES = "2faac57d32c088c5"  # see compiling
+PIECES = "f15213a8a2a1a5dc"  # see compiling
 
 
-def _at(values: Any, i: Any) -> Any:
-    """Return one of the values, or None where there are none."""
+def _of(numbers: Any, i: Any) -> Any:
+    """Return a pointer to the numbers of a sample, or None where there are none."""
 
 
-@overload(_at, strict=False)  # type: ignore[untyped-decorator]  # numba ships no types
-def _number_at(values: Any, i: Any) -> Any:  # noqa: ARG001  # numba asks for one signature
-    return _nothing if isinstance(values, types.NoneType) else _item
+@overload(_of, strict=False)  # type: ignore[untyped-decorator]  # numba ships no types
+def _numbers_of(numbers: Any, i: Any) -> Any:  # noqa: ARG001  # numba asks for one signature
+    return _nothing if isinstance(numbers, types.NoneType) else _row
 
 
-def _nothing(values: Any, i: Any) -> None:
+def _nothing(numbers: Any, i: Any) -> None:
     """Return None, which compiles what leaves bits as they are."""
 
 
-def _item(values: Any, i: Any) -> Any:
-    return values[i]
+def _row(numbers: Any, i: Any) -> Any:
+    row = i * numbers.shape[1] * size_of(numbers.dtype)
+    return pointer(numbers.ctypes.data + row, numbers.dtype)
 
 
 @compiled
@@ -69,8 +70,8 @@ def sweep_many(
         target: As there.
         pitch: As there.
         mode: As there.
-        fills: (k,) of the type of the output.
-        scales: (k,) of the type of ``real``; None where the bits stay.
+        fills: (k, C) of the type of the output, C-contiguous.
+        scales: (k, C) of the type of ``real``, C-contiguous; None where the bits stay.
         offsets: The same.
         bend: As there, one for all.
         scratch: As there.
@@ -78,7 +79,7 @@ def sweep_many(
     for i in range(sources.size):
         sweep(
             sources[i], like, outs[i], out_like, cell, smooth, real, matrices[i], shape, target,
-            pitch, mode, fills[i], _at(scales, i), _at(offsets, i), bend, scratch,
+            pitch, mode, _of(fills, i), _of(scales, i), _of(offsets, i), bend, scratch,
         )  # fmt: skip
 
 
@@ -108,13 +109,13 @@ def move_many(
         shape: As there.
         target: As there.
         mode: As there.
-        fills: (k,) of the type of the output.
-        scales: (k,) of the type to reckon in; None where the bits stay.
+        fills: (k, C) of the type of the output, C-contiguous.
+        scales: (k, C) of the type to reckon in, C-contiguous; None where the bits stay.
         offsets: The same.
         room: As there.
     """
     for i in range(sources.size):
         move(
-            sources[i], like, outs[i], out_like, matrices[i], shape, target, mode, fills[i],
-            _at(scales, i), _at(offsets, i), room,
+            sources[i], like, outs[i], out_like, matrices[i], shape, target, mode,
+            _of(fills, i), _of(scales, i), _of(offsets, i), room,
         )  # fmt: skip

@@ -49,19 +49,35 @@ def copy(
         source: Address.
         channels: Values of a voxel.
         like: Of the dtype of the source.
-        scale: Multiplied with each; None where the bits stay, those of NaN and -0.0 as well.
-        offset: Added to each.
+        scale: Pointer to what is multiplied with each channel; None where the bits stay, those of
+            NaN and -0.0 as well.
+        offset: Pointer to what is added to each.
     """
-    if channels == 1:  # constants, so that LLVM unrolls
-        _copy(out, out_like, index, count, source, 1, like, scale, offset)
+    if scale is None and channels == 1:  # constants, so that LLVM unrolls
+        _keep(out, out_like, index, count, source, 1, like)
+    elif scale is None and channels == RGB:
+        _keep(out, out_like, index, count, source, RGB, like)
+    elif scale is None:
+        _keep(out, out_like, index, count, source, channels, like)
     elif channels == RGB:
-        _copy(out, out_like, index, count, source, RGB, like, scale, offset)
+        _change_three(out, out_like, index, count, source, like, scale, offset)
     else:
-        _copy(out, out_like, index, count, source, channels, like, scale, offset)
+        _change(out, out_like, index, count, source, channels, like, scale, offset)
 
 
 @piece
-def _copy(
+def _keep(
+    out: Any, out_like: Any, index: Any, count: Any, source: Any, channels: Any, like: Any
+) -> None:
+    one, step, item = out_like.type, channels * size_of(like), size_of(like)
+    for j in range(count):
+        at = source + np.int64(index[j]) * step
+        for channel in range(channels):
+            out[j * channels + channel] = one(load(at + channel * item, like))
+
+
+@piece
+def _change(
     out: Any,
     out_like: Any,
     index: Any,
@@ -72,22 +88,66 @@ def _copy(
     scale: Any,
     offset: Any,
 ) -> None:
+    """Scale and shift: four channels at a time, or one; their numbers stay in registers."""
     one, step, item = out_like.type, channels * size_of(like), size_of(like)
-    if scale is None:
+    fours = channels // 4 * 4
+    for first in range(0, fours, 4):
+        a, b, c, d = scale[first], scale[first + 1], scale[first + 2], scale[first + 3]
+        e, f, g, h = offset[first], offset[first + 1], offset[first + 2], offset[first + 3]
         for j in range(count):
-            at = source + np.int64(index[j]) * step
-            for channel in range(channels):
-                out[j * channels + channel] = one(load(at + channel * item, like))
-        return
-    for j in range(count):
-        at = source + np.int64(index[j]) * step
-        for channel in range(channels):
-            value = load(at + channel * item, like)
-            out[j * channels + channel] = one(value * scale + offset)
+            at, to = source + np.int64(index[j]) * step + first * item, j * channels + first
+            out[to] = one(load(at, like) * a + e)
+            out[to + 1] = one(load(at + item, like) * b + f)
+            out[to + 2] = one(load(at + 2 * item, like) * c + g)
+            out[to + 3] = one(load(at + 3 * item, like) * d + h)
+    for channel in range(fours, channels):
+        a, e, begin = scale[channel], offset[channel], source + channel * item
+        for j in range(count):
+            value = load(begin + np.int64(index[j]) * step, like)
+            out[j * channels + channel] = one(value * a + e)
 
 
 @piece
-def fill_values(values: Any, start: Any, stop: Any, fill: Any) -> None:
-    """Write the same number from one position to another."""
+def _change_three(
+    out: Any,
+    out_like: Any,
+    index: Any,
+    count: Any,
+    source: Any,
+    like: Any,
+    scale: Any,
+    offset: Any,
+) -> None:
+    one, item = out_like.type, size_of(like)
+    first = scale[0], scale[1], scale[2]
+    after = offset[0], offset[1], offset[2]
+    for j in range(count):
+        at = source + np.int64(index[j]) * RGB * item
+        for channel in range(RGB):
+            value = load(at + channel * item, like)
+            out[RGB * j + channel] = one(value * first[channel] + after[channel])
+
+
+@piece
+def fill_voxels(values: Any, start: Any, stop: Any, channels: Any, fill: Any) -> None:
+    """Write what fills from one voxel to another.
+
+    Args:
+        values: Pointer to numbers, written.
+        start: The first voxel.
+        stop: The voxel after the last.
+        channels: Values of a voxel.
+        fill: Pointer to a number a channel.
+    """
+    if start >= stop:  # as for most rows
+        return
+    first, even = fill[0], True
+    for channel in range(1, channels):
+        even = even and fill[channel] == first
+    if even:  # as vectors
+        for j in range(start * channels, stop * channels):
+            values[j] = first
+        return
     for j in range(start, stop):
-        values[j] = fill
+        for channel in range(channels):
+            values[j * channels + channel] = fill[channel]

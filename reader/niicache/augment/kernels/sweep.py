@@ -6,7 +6,7 @@ from typing import Any
 
 from niicache.augment.kernels.blocks import tame
 from niicache.augment.kernels.compiling import BLOCK, piece, pointer, size_of
-from niicache.augment.kernels.nearest import fill_values
+from niicache.augment.kernels.nearest import fill_voxels
 from niicache.augment.kernels.rows import CONSTANT, bases, inside, is_flat
 from niicache.augment.kernels.spline import line_of, tables
 from niicache.augment.kernels.ways import OUTER, OUTER_AT, clamps, locate, write
@@ -48,8 +48,8 @@ def sweep(
         target: (x, y, z, C).
         pitch: Voxels in memory from row to row of the source, at least 2 to interpolate.
         mode: One of the four of ``rows``.
-        fill: Of the type of the output.
-        scale: Of the type of ``real``; None for the nearest voxel where the bits stay.
+        fill: Pointer to a number a channel, of the type of the output.
+        scale: The same, of the type of ``real``; None for the nearest voxel where the bits stay.
         offset: The same.
         bend: What :func:`~niicache.augment.kernels.spline.tables` takes; None where nothing is
             bent, for which loops without it are compiled.
@@ -96,8 +96,8 @@ def _row(
     else:
         start, stop = inside(base, along, shape, length)
     at, end = (start, stop) if mode == CONSTANT and line is None else (0, length)
-    fill_values(pointer(row, out_like), 0, at * channels, fill)
-    fill_values(pointer(row, out_like), end * channels, length * channels, fill)
+    fill_voxels(pointer(row, out_like), 0, at, channels, fill)
+    fill_voxels(pointer(row, out_like), end, length, channels, fill)
     flat = is_flat(base, along, shape, line is not None)
     item = channels * size_of(like)
     steps = (strides[0] * item, strides[1] * item, item)
@@ -115,5 +115,5 @@ def _row(
             outer = pointer(scratch + OUTER_AT, OUTER)
             for j in range(count):
                 if outer[j]:
-                    fill_values(pointer(block, out_like), j * channels, (j + 1) * channels, fill)
+                    fill_voxels(pointer(block, out_like), j, j + 1, channels, fill)
         at += count

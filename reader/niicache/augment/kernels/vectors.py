@@ -54,6 +54,15 @@ def _spread(context: Any, builder: Any, number: Any, real: Any, width: int) -> A
     return builder.shuffle_vector(first, empty, _order([0] * width))
 
 
+def _gather(context: Any, builder: Any, numbers: Any, real: Any, lanes: int) -> Any:
+    """Put the numbers of a tuple into lanes, the last one into those that are left."""
+    vector = ir.Constant(_vector(context, real, lanes), ir.Undefined)
+    for lane in range(lanes):
+        number = builder.extract_value(numbers, min(lane, numbers.type.count - 1))
+        vector = builder.insert_element(vector, number, ir.Constant(ir.IntType(32), lane))
+    return vector
+
+
 def _between(builder: Any, near: Any, far: Any, weight: Any) -> Any:
     apart = builder.fsub(far, near, flags=_MAY_CONTRACT)
     part = builder.fmul(weight, apart, flags=_MAY_CONTRACT)
@@ -114,7 +123,7 @@ def _blender(width: int) -> Any:
         like: Any,
         out_like: Any,
     ) -> Any:
-        kinds, wanted = (like.dtype, scale), out_like.dtype
+        kinds, wanted = (like.dtype, scale.dtype), out_like.dtype
 
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             unpacked = [
@@ -124,13 +133,13 @@ def _blender(width: int) -> Any:
             how = _blend_threes if width == RGB else partial(_blend_values, width=width)
             value = how(context, builder, arguments[1], unpacked[0], unpacked[1], kinds)
             lanes = value.type.count
-            by, plus = (_spread(context, builder, one, scale, lanes) for one in arguments[4:6])
+            by, plus = (_gather(context, builder, one, kinds[1], lanes) for one in arguments[4:6])
             value = builder.fmul(value, by, flags=_MAY_CONTRACT)
             value = builder.fadd(value, plus, flags=_MAY_CONTRACT)
             value = builder.shuffle_vector(value, value, _order(list(range(width))))
             target = _vector(context, wanted, width)
-            if wanted != scale:
-                narrower = wanted.bitwidth < scale.bitwidth
+            if wanted != kinds[1]:
+                narrower = wanted.bitwidth < kinds[1].bitwidth
                 value = (builder.fptrunc if narrower else builder.fpext)(value, target)
             to = builder.inttoptr(arguments[0], ir.PointerType(target))
             builder.store(value, to, align=1)
@@ -150,8 +159,8 @@ Args:
     address: Of the first, in the voxel before in every axis.
     steps: Bytes to the next voxel of each axis that there is to interpolate along.
     weights: Of the next voxel, for each of these axes.
-    scale: Multiplied with each, of the type of the weights.
-    offset: Added to each, the same.
+    scale: A tuple of what is multiplied with each, of the type of the weights.
+    offset: Of what is added to each, the same.
     like: The dtype of the source.
     out_like: The dtype of the output.
 """

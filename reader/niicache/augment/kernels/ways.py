@@ -129,7 +129,7 @@ def write(
         channels: Values of a voxel.
         scratch: Address.
         smooth: True, or None for the nearest voxel.
-        values: Scale and offset.
+        values: Scale and offset, pointers to a number a channel.
         flat: The first axis has no weight.
     """
 
@@ -193,7 +193,7 @@ def _write_pairs(
     voxels, weights = scratch + VOXELS, scratch + WEIGHTS
     fetch_pairs(voxels, cell, pointer(scratch + INDICES, INDEX), count, source, steps, flat)
     to = pointer(block, out_like)
-    blend_pairs(to, voxels, like, weights, real, count, values[0], values[1], flat)
+    blend_pairs(to, voxels, like, weights, real, count, values[0][0], values[1][0], flat)
 
 
 def _write_voxels(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from niicache.augment.kernels.compiling import piece, pointer, size_of
-from niicache.augment.kernels.nearest import copy, fill_values
+from niicache.augment.kernels.nearest import copy, fill_voxels
 from niicache.augment.kernels.rows import CONSTANT, fold, holds
 
 _INDEX = np.dtype(np.int64)
@@ -39,8 +39,8 @@ def move(
         shape: (X, Y, Z, C) of the source.
         target: (x, y, z, C).
         mode: One of the four of ``rows``.
-        fill: Of the type of the output.
-        scale: Of the type to reckon in; None with the offset where the bits stay.
+        fill: Pointer to a number a channel, of the type of the output.
+        scale: The same, of the type to reckon in; None with the offset where the bits stay.
         offset: The same.
         room: (x + y + z,) int64.
     """
@@ -62,8 +62,8 @@ def move(
             outside = slabs[x] < 0 or lines[y] < 0
             start, stop = (0, 0) if outside else (first, end)
             row = out + (x * target[1] + y) * width * size_of(kind)
-            fill_values(pointer(row, kind), 0, start * target[3], fill)
-            fill_values(pointer(row, kind), stop * target[3], width, fill)
+            fill_voxels(pointer(row, kind), 0, start, target[3], fill)
+            fill_voxels(pointer(row, kind), stop, target[2], target[3], fill)
             index = pointer(places_at + start * size_of(_INDEX), _INDEX)
             at = source + (slabs[x] + lines[y]) * target[3] * size_of(stored)
             block = pointer(row + start * item, kind)
