@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ from niicache.augment.warp import STRAIGHT, filling, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
     from niicache.augment.plan import Plan
     from niicache.augment.warp import Line
@@ -83,15 +86,21 @@ def place_cases(
         if not picked:
             continue
         where = cases.addresses[picked], _addresses(batch, slots[picked])
-        some = [STRAIGHT if what == "mask" else lines[i] for i in picked]
-        fills = [
-            (first.fill.label,) if what == "mask" else filling(first.fill, one) for one in some
-        ]
-        numbers = fills, [one.scale for one in some], [one.offset for one in some]
+        numbers: tuple[ArrayLike, ...] = first.fill.label, 1.0, 0.0
+        if what == "image":
+            scales = _table([lines[i].scale for i in picked], cases.shape[-1])
+            offsets = _table([lines[i].offset for i in picked], cases.shape[-1])
+            numbers = filling(first.fill, scales, offsets), scales, offsets
         run(made, where, rows[picked], numbers, whole=picked is not turned, pitch=made.shape[2])
     for i in others:
         line = lines[i] if what == "image" else STRAIGHT
         place(cases.array(i), batch[slots[i]], plans[i], line, what=what)
+
+
+def _table(rows: list[tuple[float, ...]], channels: int) -> np.ndarray:
+    """Return (k, channels) numbers, of rows of so many or of one for all channels."""
+    each = (row if len(row) == channels else row * channels for row in rows)
+    return np.fromiter(chain.from_iterable(each), np.float64).reshape(-1, channels)
 
 
 def _addresses(batch: np.ndarray, slots: np.ndarray) -> np.ndarray:

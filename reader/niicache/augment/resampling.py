@@ -14,7 +14,7 @@ from niicache.augment.kernels.ways import SCRATCH_BYTES
 from niicache.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import ArrayLike
 
 _FARTHEST: Final = 2.0**40
 
@@ -121,16 +121,15 @@ def _run(
         source, pitch = source.repeat(2, axis=-2), 2  # every voxel has one after it
     begin, to = addresses(source, out)
     bend = None if displacement is None else _bend(displacement, len(matrix), made.target)
-    numbers = tuple([one] for one in values)
     where = np.array([begin]), np.array([to])
-    run(made, where, matrix[None], numbers, whole=whole, pitch=pitch, bend=bend)
+    run(made, where, matrix[None], values, whole=whole, pitch=pitch, bend=bend)
 
 
 def run(
     made: Fit,
     where: tuple[np.ndarray, np.ndarray],
     matrices: np.ndarray,
-    numbers: tuple[Sequence[tuple[float, ...]], ...],
+    numbers: tuple[ArrayLike, ...],
     *,
     whole: bool,
     pitch: int,
@@ -142,7 +141,7 @@ def run(
         made: The kind.
         where: (k,) int64 each, addresses of the sources and of the outputs.
         matrices: (k, d, d + 1) float64, finite.
-        numbers: What fills, scale and offset, each k of them, a number a channel or one for all.
+        numbers: What fills, scale and offset, each of a shape that becomes (k, C).
         whole: Every matrix only changes places.
         pitch: Voxels in memory from row to row of a source.
         bend: How they are bent, None for not.
@@ -151,33 +150,24 @@ def run(
     volumes = np.zeros((len(matrices), 3, 4))
     volumes[:, 0, 0] = 1.0  # what a plane has as a volume of one slice; overwritten by volumes
     volumes[:, 3 - axes :, 3 - axes :] = matrices
-    channels = made.shape[3]
-    fills, scales, offsets = (
-        _table(of, channels, kind)
-        for of, kind in zip(numbers, (made.fill, made.number, made.number), strict=True)
-    )
+    each = len(matrices), made.shape[3]
+    kinds = made.fill, made.number, made.number
+    tables = [np.empty(each, kind) for kind in kinds]
+    for table, given in zip(tables, numbers, strict=True):
+        table[...] = given
+    fills, scales, offsets = tables
     change: tuple[Any, Any] = scales, offsets
     if (whole or made.kind[1] is None) and (scales == 1).all() and (offsets == 0).all():
         change = None, None  # the bits stay
     sources, outs = where
-    kinds = sources, made.like, outs, made.out_like
+    ends = sources, made.like, outs, made.out_like
     if whole:
         room = np.empty(sum(made.target[:3]), np.int64)
-        move_many(*kinds, volumes, made.shape, made.target, made.mode, fills, *change, room)
+        move_many(*ends, volumes, made.shape, made.target, made.mode, fills, *change, room)
         return
     shapes = volumes, made.shape, made.target, pitch
     scratch = np.empty(SCRATCH_BYTES, np.uint8)
-    sweep_many(*kinds, *made.kind, *shapes, made.mode, fills, *change, bend, scratch)
-
-
-def _table(rows: Sequence[tuple[float, ...]], channels: int, kind: type[np.generic]) -> np.ndarray:
-    """Return (k, channels) numbers, of rows of so many or of one for all channels."""
-    table = np.empty((len(rows), channels), kind)
-    if rows.count(rows[0]) == len(rows):  # 3 us in place of 70 for a batch
-        table[:] = rows[0]
-    else:
-        table[:] = [row if len(row) == channels else row * channels for row in rows]
-    return table
+    sweep_many(*ends, *made.kind, *shapes, made.mode, fills, *change, bend, scratch)
 
 
 def _bend(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,12 +27,12 @@ class Line(NamedTuple):
 
 STRAIGHT = Line()
 
+Number = TypeVar("Number", float, np.ndarray)
 
-def filling(fill: Fill, line: Line) -> tuple[float, ...]:
-    """Return what fills an image in the units after the line, a number a channel or one for all."""
-    if fill.scaled or line is STRAIGHT:
-        return (fill.value,)
-    return tuple(fill.value * by + plus for by, plus in zip(*line, strict=True))
+
+def filling(fill: Fill, scale: Number, offset: Number) -> Number | float:
+    """Return what fills an image, in the units after a scale and an offset."""
+    return fill.value if fill.scaled else fill.value * scale + offset
 
 
 def is_mask(image: np.ndarray, label: np.ndarray) -> bool:
@@ -91,7 +91,9 @@ def place(
         plan.matrix,
         order="linear" if what == "image" else "nearest",
         mode=fill.mode,
-        fill=filling(fill, line) if what == "image" else (fill.label,),
+        fill=(fill.label,)
+        if what == "mask"
+        else tuple(filling(fill, *one) for one in zip(*line, strict=True)),
         scale=line.scale,
         offset=line.offset,
         displacement=plan.displacement,

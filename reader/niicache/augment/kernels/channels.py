@@ -53,17 +53,18 @@ def blend_voxels(
             blend_three(to, at, steps, (u[j], v[j], w[j]), by, plus, like, out_like)
         return
     fours = channels // 4 * 4
-    for j in range(count):
-        to, at = out + j * wide, source + index[j] * steps[2]
-        weight = (u[j], v[j], w[j])
-        for channel in range(0, fours, 4):
-            there, here = to + channel * size_of(out_like), at + channel * size_of(like)
-            own = _four(scale, channel), _four(offset, channel)
-            blend_four(there, here, steps, weight, own[0], own[1], like, out_like)
-        for channel in range(fours, channels):
-            there, here = to + channel * size_of(out_like), at + channel * size_of(like)
-            lone = (scale[channel],), (offset[channel],)
-            blend_one(there, here, steps, weight, lone[0], lone[1], like, out_like)
+    for first in range(0, fours, 4):
+        near, there = source + first * size_of(like), out + first * size_of(out_like)
+        own = _four(scale, first), _four(offset, first)
+        for j in range(count):
+            at, to, weight = near + index[j] * steps[2], there + j * wide, (u[j], v[j], w[j])
+            blend_four(to, at, steps, weight, own[0], own[1], like, out_like)
+    for first in range(fours, channels):
+        near, there = source + first * size_of(like), out + first * size_of(out_like)
+        lone = (scale[first],), (offset[first],)
+        for j in range(count):
+            at, to, weight = near + index[j] * steps[2], there + j * wide, (u[j], v[j], w[j])
+            blend_one(to, at, steps, weight, lone[0], lone[1], like, out_like)
 
 
 @piece

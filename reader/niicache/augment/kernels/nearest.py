@@ -59,6 +59,8 @@ def copy(
         _keep(out, out_like, index, count, source, RGB, like)
     elif scale is None:
         _keep(out, out_like, index, count, source, channels, like)
+    elif channels == 1:
+        _change(out, out_like, index, count, source, 1, like, scale, offset)
     elif channels == RGB:
         _change_three(out, out_like, index, count, source, like, scale, offset)
     else:
