@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from niicache.transform import Key
 
 
-class _Always(np.random.Generator):
-    """A generator by which everything acts that has a probability."""
+class _Luck(np.random.Generator):
+    """A generator that always draws one number: by 0 all acts that has a probability."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__(np.random.PCG64(0))
+        self._number = number
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
-        """Return 0, or zeros."""
-        return super().random(size, dtype, out) * 0
+        """Return the number, as often as asked for."""
+        return super().random(size, dtype, out) * 0 + self._number
 
 
 class Augmentation:
@@ -76,9 +80,16 @@ class Augmentation:
                 "into another folder"
             )
         self._columns = {name: [view.stored_column(name) for view in views] for name in names}
-        number, row = next((k, int(view.occupied[0])) for k, view in enumerate(views) if len(view))
-        # Once, so that what fits no case is said at once, however seldom it acts.
-        self.compose.draw(_Always(np.random.PCG64(0)), shape, self.facts(number, row))
+        self._first = next((k, int(one.occupied[0])) for k, one in enumerate(views) if len(one))
+        self.drawn_by(0.0)  # so that what fits no case is said at once, however seldom it acts
+
+    def drawn_by(self, luck: float) -> tuple[Any, ...]:
+        """Return parameters for the first case.
+
+        Args:
+            luck: What every random number from 0 to 1 is: by 0 all acts that has a probability.
+        """
+        return self.compose.draw(_Luck(luck), self.shape, self.facts(*self._first))
 
     def facts(self, number: int, row: int) -> Facts | None:
         """Return what the transform asks about the case in a row of a class."""
@@ -142,7 +153,7 @@ def check_batch_transform(
     masks = recipe.label is not None and recipe.label_kind == "mask"
     labels = np.zeros((2, *ones, 1), np.uint8) if masks else np.zeros((2, 1), np.float32)
     # On a batch of next to nothing, which it refuses for what it would refuse any.
-    transform(np.zeros((2, *ones, image[-1]), dtype), labels, _Always(np.random.PCG64(0)))
+    transform(np.zeros((2, *ones, image[-1]), dtype), labels, _Luck(0.0))
 
 
 def augmentation_for(

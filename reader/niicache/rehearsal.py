@@ -1,0 +1,84 @@
+"""Compiles at once what the transforms of a Sequence may need of their loops.
+
+Which loops a batch needs is drawn, so the tenth may be the first that turns. Keras would then wait
+for its compilation in the middle of an epoch, and in a thread that Ctrl-C does not reach.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from niicache.augment import Lambda
+from niicache.augment.placing import Cases, place_cases
+from niicache.augment.warp import STRAIGHT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from niicache.augmentation import Augmentation
+    from niicache.format.manifest import Recipe
+
+SELDOM = 2.0**-40
+OFTEN = 1 - SELDOM
+
+
+def rehearse(augmentation: Augmentation, recipe: Recipe, dtype: np.dtype) -> None:
+    """Transform made-up cases in every way that makes a difference to what is compiled.
+
+    No function of a user is called.
+
+    Args:
+        augmentation: What is done to samples.
+        recipe: Of the cache.
+        dtype: Of the images of a batch.
+    """
+    compose, shape = augmentation.compose, augmentation.shape
+    ours = all(type(one).__module__.startswith("niicache.") for one in compose.transforms)
+    masks = recipe.label is not None and recipe.label_kind == "mask"
+    for params in _ways(augmentation):
+        image = _placed(augmentation, params, shape, np.dtype(recipe.image.dtype), dtype, "image")
+        label = np.zeros((1, 0))
+        if masks and recipe.label is not None:
+            grid, kind = (*shape[:-1], recipe.label.shape[-1]), np.dtype(recipe.label.dtype)
+            label = _placed(augmentation, params, grid, kind, kind, "mask")
+        if ours:
+            compose.finish(image[0], label[0], params)
+
+
+def _ways(augmentation: Augmentation) -> Iterator[tuple[Any, ...]]:
+    """Yield parameters: all transforms act, none that may rest, and each of those alone."""
+    functions = [isinstance(one, Lambda) for one in augmentation.compose.transforms]
+    act, rest = (
+        tuple(
+            None if is_function else one
+            for one, is_function in zip(augmentation.drawn_by(luck), functions, strict=True)
+        )
+        for luck in (SELDOM, OFTEN)
+    )
+    yield act
+    yield rest
+    for i, (acts, rests) in enumerate(zip(act, rest, strict=True)):
+        if acts is not None and rests is None:
+            yield (*rest[:i], acts, *rest[i + 1 :])
+
+
+def _placed(
+    augmentation: Augmentation,
+    params: tuple[Any, ...],
+    shape: tuple[int, ...],
+    stored: np.dtype,
+    wanted: np.dtype,
+    what: Literal["image", "mask"],
+) -> np.ndarray:
+    """Return a batch of one case, resampled."""
+    compose = augmentation.compose
+    case = (np.arange(np.prod(shape)) % 100).astype(stored).reshape(shape)
+    where = np.array([case.__array_interface__["data"][0]])
+    batch = np.empty((1, *compose.out_shape(shape)), wanted)
+    plan = compose.plan(params, augmentation.shape)
+    line = compose.line(params) or STRAIGHT
+    place_cases(Cases(where, stored, shape), batch, np.array([0]), [plan], [line], what=what)
+    return batch

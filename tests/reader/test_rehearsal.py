@@ -1,0 +1,112 @@
+"""What transforms may need is compiled with the first of it, not in the middle of an epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import run_python
+
+from niicache import BalancedSequence, augment, rehearsal, sequence
+from niicache.augment.resampling import is_whole
+from niicache.augmentation import augmentation_for
+from niicache.cache import open_cache
+from niicache.rehearsal import _ways
+
+FRESH = """
+import sys
+from niicache import BalancedSequence, augment
+from niicache.compiling import without_compiler
+
+calls = []
+
+def made(seldom, often):
+    return augment.Compose(
+        augment.Rescale(scale=2.0, p=seldom),
+        augment.Flip(p=often),
+        augment.Gamma(p=often),
+        augment.Lambda(image=lambda image: calls.append(1) or image),
+    )
+
+first = BalancedSequence(sys.argv[1], 4, transform=made(1e-9, 1e-9))
+first[0]
+print(len(calls), "calls for 4 samples")
+with without_compiler():
+    for seldom, often in ((1.0, 1e-9), (1e-9, 1.0), (0.5, 0.5)):
+        one = BalancedSequence(sys.argv[1], 4, transform=made(seldom, often), steps=8)
+        for step in range(8):
+            one[step]
+print("nothing was left to compile")
+"""
+
+
+def test_after_the_first_batch_nothing_is_left_to_compile(folder_cache, tmp_path):
+    said = run_python(FRESH, folder_cache, NUMBA_CACHE_DIR=str(tmp_path))
+    assert said == "4 calls for 4 samples\nnothing was left to compile\n"
+
+
+def test_masks_are_rehearsed_as_they_are_stored(mask_cache, monkeypatch):
+    seen = set()
+
+    def place(cases, batch, slots, plans, lines, *, what):
+        del slots, lines
+        bends = plans[0].displacement is not None
+        seen.add((what, cases.dtype.name, batch.dtype.name, bends, is_whole(plans[0].matrix)))
+
+    monkeypatch.setattr(rehearsal, "place_cases", place)
+    transform = augment.Compose(augment.Affine(rotation=9, p=0.1), augment.Elastic(p=0.1))
+    cache = open_cache(mask_cache)
+    made = augmentation_for(transform, cache, np.dtype("float64"))
+    rehearsal.rehearse(made, cache.manifest.recipe, np.dtype("float64"))
+    turned, bent, both, still = (False, False), (True, True), (True, False), (False, True)
+    image, mask = ("image", "float32", "float64"), ("mask", "uint8", "uint8")
+    assert seen == {(*one, *how) for one in (image, mask) for how in (turned, bent, both, still)}
+
+
+def test_where_nothing_is_compiled_nothing_is_rehearsed(mask_cache, monkeypatch):
+    one = BalancedSequence(mask_cache, 4, transform=augment.Flip(p=1))
+    images, _ = one[0]  # compiled by now
+    rehearsed = []
+    monkeypatch.setattr(sequence, "rehearse", lambda *given: rehearsed.append(given))
+    assert one[1][0].shape == images.shape
+    assert not rehearsed
+    compiled = iter([3, 4, 4, 4])  # one in the first batch, none in the second
+    monkeypatch.setattr(sequence, "loops_compiled", lambda: next(compiled))
+    one[0]
+    one[1]
+    assert rehearsed == [(one._augmentation, one.cache.manifest.recipe, images.dtype)]
+    compiled = iter([0, 1])
+    BalancedSequence(mask_cache, 4)[0]  # has no transform
+    assert len(rehearsed) == 1
+
+
+def test_each_transform_acts_alone_too(mask_cache):
+    cache = open_cache(mask_cache)
+    transform = augment.Compose(
+        augment.CenterCrop(size=(4, 4)),
+        augment.Flip(p=0.1),
+        augment.Lambda(image=abs),
+        augment.Gamma(p=0.1),
+    )
+    ways = list(_ways(augmentation_for(transform, cache, np.dtype("float32"))))
+    acting = [[one is not None for one in params] for params in ways]
+    assert acting == [
+        [True, True, False, True],
+        [True, False, False, False],
+        [True, True, False, False],
+        [True, False, False, True],
+    ]
+
+
+@pytest.mark.parametrize("patch", [None, (8, 8, 8)])
+def test_transforms_of_users_are_left_alone(patch_cache, monkeypatch, patch):
+    calls = []
+
+    class Own(augment.Gamma):
+        def apply(self, image, label, params):
+            calls.append(params)
+            return image, label
+
+    monkeypatch.setattr(sequence, "loops_compiled", iter([0, 1]).__next__)
+    transform = augment.Compose(augment.Flip(p=0.5), Own(p=0.5))
+    BalancedSequence(patch_cache, 4, transform=transform, patch=patch)[0]
+    assert len(calls) == 4
