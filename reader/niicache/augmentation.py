@@ -13,7 +13,7 @@ from niicache.augment.compose import Compose
 from niicache.augment.transform import Facts, Transform
 from niicache.errors import OptionError
 from niicache.normalising import scale_for
-from niicache.options import check_padding
+from niicache.options import check_callable, check_padding
 from niicache.real import RealVoxels
 from niicache.sampling import sample_generator
 
@@ -213,6 +213,7 @@ def _check_kind(transform: object) -> None:
     elif not callable(transform):
         advice = "see help(niicache.augment)"
     else:
+        check_callable("transform", transform, "image", "label", "rng")
         return
     raise OptionError(
         f"transform: got {transform!r}, expected a transform of niicache.augment or a function "

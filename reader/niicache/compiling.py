@@ -7,11 +7,12 @@ another thread to end waits for what it compiles.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numba
 from numba.core import event
+from numba.core.caching import FunctionCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,12 +20,34 @@ if TYPE_CHECKING:
 _own = threading.local()
 
 
+class _Store(FunctionCache):  # type: ignore[misc]  # numba ships no types
+    """What numba keeps on disk, where the disk takes it and gives it back."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return a compiled loop; None if there is none, or what there is cannot be read."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001  # pickle raises anything, of files cut by a power loss
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled loop, unless the disk is full or a quota is used up."""
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+
 def compiled(function: Callable[..., None]) -> Any:
-    """Compile on first use and keep the result on disk, where there is a place for it."""
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no writable folder for its cache
-        return numba.njit(nogil=True)(function)
+    """Compile on first use, without the GIL, and keep the result on disk."""
+    return kept(numba.njit(nogil=True)(function))
+
+
+def kept(loop: Any) -> Any:
+    """Return a loop that is kept on disk once it is compiled, where there is a place for it."""
+    with suppress(RuntimeError):  # numba found no writable folder
+        loop._cache = _Store(loop.py_func)  # noqa: SLF001  # what numba's cache=True sets
+    return loop
 
 
 class CompilerNeeded(BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -12,6 +13,8 @@ import numpy as np
 from niicache.errors import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from niicache.cache import Cache
 
 _DTYPES = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -68,23 +71,48 @@ def check_flag(name: str, value: object) -> None:
         raise OptionError(f"{name}: got {value!r}, expected True or False")
 
 
-def check_callable(name: str, value: object) -> None:
-    """Refuse what is neither a function nor None.
+def check_callable(name: str, value: object, *takes: str) -> None:
+    """Refuse what is neither None nor a function that can be called as it will be.
+
+    Args:
+        name: Of the option.
+        value: What was given.
+        takes: Names of the arguments; a name that ends in "?" is not always given.
 
     Raises:
         OptionError: It is not.
     """
-    if value is not None and not callable(value):
+    if value is None:
+        return
+    if not callable(value):
         raise OptionError(f"{name}: got {value!r}, expected a function, or None")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # some that are not written in Python have none
+        return
+    fewest = [one for one in takes if not one.endswith("?")]
+    if not any(_binds(signature, names) for names in (fewest, takes)):
+        raise OptionError(
+            f"{name}: got {value!r}, which takes {signature}, expected a function that takes "
+            f"({', '.join(one.removesuffix('?') for one in takes)})"
+        )
+
+
+def _binds(signature: inspect.Signature, arguments: Iterable[str]) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def check_collate(collate_fn: object, input_name: str | None) -> None:
-    """Refuse what is no function, and a name for an input that a function names.
+    """Refuse what is no function of a batch, and a name for an input that a function names.
 
     Raises:
         OptionError: It is so.
     """
-    check_callable("collate_fn", collate_fn)
+    check_callable("collate_fn", collate_fn, "images", "labels", "weights?")
     if collate_fn is not None and input_name is not None:
         raise OptionError(
             f"input_name: got {input_name!r} beside collate_fn, expected one of the two; "

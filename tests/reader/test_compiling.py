@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 
 import numba
@@ -11,6 +12,7 @@ from numba.core import event
 
 from niicache import compiling
 from niicache.ahead import ahead
+from niicache.augment.kernels import compiling as loops
 from niicache.compiling import CompilerNeeded, without_compiler
 
 
@@ -104,15 +106,67 @@ if not kernels._read_packed.signatures and not threads:
 """
 
 
-def test_without_a_folder_to_keep_code_in_the_loop_is_compiled_all_the_same(monkeypatch):
-    asked = []
+def twice(number):
+    return 2 * number
 
-    def njit(*, nogil, cache=False):
-        asked.append((nogil, cache))
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
 
-    monkeypatch.setattr(compiling.numba, "njit", njit)
-    assert compiling.compiled(len) is len
-    assert asked == [(True, True), (True, False)]
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """Return where loops are kept, and what makes one of :func:`twice` as another process would."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def fresh():
+        return compiling.compiled(twice)
+
+    return tmp_path, fresh
+
+
+def hits(loop):
+    return sum(loop.stats.cache_hits.values())
+
+
+def files(folder):
+    return [one for one in folder.rglob("*") if one.is_file()]
+
+
+def test_a_loop_is_kept(stored):
+    folder, fresh = stored
+    first, second = fresh(), fresh()
+    assert (first(3), second(3)) == (6, 6)
+    assert (hits(first), hits(second)) == (0, 1)
+    assert {one.suffix for one in files(folder)} == {".nbi", ".nbc"}
+
+
+def test_without_a_folder_to_keep_it_in_a_loop_is_compiled_all_the_same(monkeypatch):
+    def no_place(_function):
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(compiling, "_Store", no_place)
+    for make in (compiling.compiled, loops.compiled, loops.loose):
+        assert make(twice)(3) == 6
+
+
+def test_a_full_disk_keeps_nothing_and_hinders_nothing(stored):
+    folder, fresh = stored
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    loop = fresh()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # no file may grow
+    try:
+        assert loop(3) == 6
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [one for one in files(folder) if one.suffix == ".nbc"]
+    after = fresh()
+    assert (after(3), hits(after)) == (6, 0)
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("content", [b"", b"no pickle", bytes(64)])
+def test_what_was_kept_and_cannot_be_read_is_compiled_and_kept_anew(stored, suffix, content):
+    folder, fresh = stored
+    fresh()(3)
+    (kept,) = [one for one in files(folder) if one.suffix == suffix]
+    kept.write_bytes(content)
+    second, third = fresh(), fresh()
+    assert (second(3), third(3)) == (6, 6)
+    assert (hits(second), hits(third)) == (0, 1)

@@ -168,10 +168,25 @@ def test_what_is_no_flag_is_refused(value):
 
 
 def test_what_cannot_be_called_is_refused():
-    check_callable("transform", None)
-    check_callable("transform", len)
+    for good in (None, len, print, dict, lambda image: image, lambda *all_of_them: all_of_them):
+        check_callable("transform", good, "image")
     with pytest.raises(OptionError, match="transform: got 3, expected a function, or None"):
-        check_callable("transform", 3)
+        check_callable("transform", 3, "image")
+
+
+def test_what_cannot_be_called_as_it_will_be_is_refused():
+    def two(x, y):
+        return x, y
+
+    def three(x, y, weights):
+        return x, y, weights
+
+    for good in (two, three, lambda x, y, weights=None: (x, y, weights)):
+        check_callable("collate_fn", good, "images", "labels", "weights?")
+    with pytest.raises(OptionError, match=r"f: got .*two.* takes \(x, y\), .* takes \(image\)"):
+        check_callable("f", two, "image")
+    with pytest.raises(OptionError, match=r"takes \(x, y, weights\), .* takes \(image, label\)"):
+        check_callable("f", three, "image", "label")
 
 
 def test_weights_by_name_come_in_the_order_of_the_classes():

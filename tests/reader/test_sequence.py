@@ -352,7 +352,15 @@ def test_an_input_name_makes_x_a_table(vector_cache):
         ({"shuffle": "yes"}, "shuffle: got 'yes'"),
         ({"replacement": 1}, "replacement: got 1"),
         ({"transform": 3}, "transform: got 3, expected a transform.*or a function"),
+        (
+            {"transform": lambda image: image},
+            r"transform: got .* takes \(image\), expected .* takes \(image, label, rng\)",
+        ),
         ({"collate_fn": 3}, "collate_fn: got 3, expected a function"),
+        (
+            {"collate_fn": lambda batch: batch},
+            r"collate_fn: got .* takes \(batch\), expected .* takes \(images, labels, weights\)",
+        ),
     ],
 )
 def test_options_are_refused_at_once(vector_cache, options, message):

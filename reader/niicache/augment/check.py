@@ -15,7 +15,7 @@ import numpy as np
 from niicache.augment.batch_transform import BatchTransform
 from niicache.augment.transform import Transform
 from niicache.errors import OptionError
-from niicache.options import check_count
+from niicache.options import check_callable, check_count
 from niicache.sampling import sample_generator
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def check(
         raise OptionError(f"transform: got {transform!r}, expected a transform or a function")
     if isinstance(transform, BatchTransform):
         raise OptionError(f"transform: got {transform!r}, expected one of single samples")
+    check_callable("transform", transform, "image", "label", "rng")
     check_count("repeats", repeats, 1)
     image, label = np.asarray(image), np.asarray(label)
     if image.dtype.kind in "iub":

@@ -31,14 +31,14 @@ class Lambda(Transform):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        check_callable("Lambda.image", self.image)
-        check_callable("Lambda.sample", self.sample)
         if (self.image is None) == (self.sample is None):
             given = "none" if self.image is None else "both"
             raise OptionError(
                 f"Lambda: got {given} of image and sample, expected one function; image changes "
                 "images alone, sample gets (image, label, rng)"
             )
+        check_callable("Lambda.image", self.image, "image")
+        check_callable("Lambda.sample", self.sample, "image", "label", "rng")
         self._set("p", checks.probability("Lambda.p", self.p))
 
     def draw(

@@ -108,7 +108,7 @@ def image_data_generator(
     )
     check_one_of("fill_mode", fill_mode, checks.FILL_MODES)
     checks.number("cval", cval)
-    check_callable("preprocessing_function", preprocessing_function)
+    check_callable("preprocessing_function", preprocessing_function, "image")
     if rescale is not None:
         checks.number("rescale", rescale)
     affine = KerasAffine(

@@ -53,7 +53,7 @@ class Transform(ABC):
     """Changes a sample in a way that is drawn anew each time. Immutable and thread-safe.
 
     Images are ``(*spatial, channel)`` with 2 or 3 spatial axes. A label is a mask ``(*spatial,
-    channel)`` of an integer dtype on the image's grid, or a vector, which passes through.
+    channel)`` of integers or bool on the image's grid, or a vector, which passes through.
     """
 
     @abstractmethod

@@ -66,7 +66,7 @@ def place(
     """Resample an image or a mask once.
 
     Args:
-        source: ``(*spatial, channel)`` of any dtype.
+        source: ``(*spatial, channel)`` of any dtype, in any byte order.
         out: The same of the plan's shape, written; memory of its own.
         plan: What to do.
         line: What is done to voxels of images, and to what fills.
@@ -84,20 +84,32 @@ def place(
     if plain and plan.is_identity(source.shape[:-1]) and copies(source.dtype, out.dtype):
         np.copyto(out, source)
         return
-    fill = plan.fill
+    fills = tuple(filling(plan.fill, *one) for one in zip(*line, strict=True))
+    if what == "mask":
+        fills = (_fill_label(plan.fill, out.dtype),)
+    given = _numbers(source)
     resampling.resample(
-        np.ascontiguousarray(source),
-        out,
+        np.ascontiguousarray(given, given.dtype.newbyteorder("=")),
+        _numbers(out),
         plan.matrix,
         order="linear" if what == "image" else "nearest",
-        mode=fill.mode,
-        fill=(fill.label,)
-        if what == "mask"
-        else tuple(filling(fill, *one) for one in zip(*line, strict=True)),
+        mode=plan.fill.mode,
+        fill=fills,
         scale=line.scale,
         offset=line.offset,
         displacement=plan.displacement,
     )
+
+
+def _numbers(array: np.ndarray) -> np.ndarray:
+    """Return an array of bool as one of bytes, in the same memory; others as they are."""
+    return array.view(np.uint8) if array.dtype == np.bool_ else array
+
+
+def _fill_label(fill: Fill, dtype: np.dtype) -> int:
+    if dtype == np.bool_ and fill.label not in {0, 1}:
+        raise OptionError(f"fill_label: got {fill.label}, expected 0 or 1 for masks of bool")
+    return fill.label
 
 
 def copies(stored: np.dtype, wanted: np.dtype) -> bool:
@@ -125,11 +137,11 @@ def warp(
     still = plan.is_identity(image.shape[:-1])
     moved = label
     if checked_is_mask(image, label) and not still:
-        moved = np.empty((*plan.shape, label.shape[-1]), label.dtype)
+        moved = np.empty((*plan.shape, label.shape[-1]), label.dtype.newbyteorder("="))
         place(label, moved, plan, what="mask")
     if still and line is STRAIGHT and image.dtype.kind == "f":
         return image, moved
     dtype = image.dtype if image.dtype.kind == "f" else np.dtype(np.float32)
-    made = np.empty((*plan.shape, image.shape[-1]), dtype)
+    made = np.empty((*plan.shape, image.shape[-1]), dtype.newbyteorder("="))
     place(image, made, plan, line)
     return made, moved

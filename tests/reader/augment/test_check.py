@@ -97,6 +97,7 @@ def test_facts_are_handed_on_and_shapes_are_looked_at():
         (augment.ZScore, "transform: got <class"),
         (augment.MixUp(), "transform: got MixUp.*single samples"),
         (lambda image, _label, _rng: image, "got ndarray, expected the tuple"),
+        (lambda image: image, r"takes \(image\), expected a function that takes \(image, label, r"),
     ],
 )
 def test_what_cannot_be_checked_is_refused(transform, message):

@@ -316,3 +316,26 @@ def test_what_is_no_sample_is_refused(shape):
     for one in (Affine(), Flip(), Brightness(), augment.light()):
         with pytest.raises(OptionError, match=r"got an image of shape.*2 or 3"):
             one.draw(np.random.default_rng(0), shape)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_masks_of_bool_and_any_byte_order_are_moved_as_others(order):
+    image, _ = sample((12, 11, 1))
+    mask = np.random.default_rng(0).random((12, 11, 1)) < 0.5
+    chain = Compose(Affine(rotation=(20, 20), fill_label=1), Flip(p=1.0))
+    given = chain(image, mask.astype("uint8"), np.random.default_rng(0))
+    odd = image.astype(np.dtype(image.dtype).newbyteorder(order))
+    made = chain(odd, mask, np.random.default_rng(0))
+    np.testing.assert_array_equal(made[0], given[0])
+    assert made[1].dtype == np.bool_
+    np.testing.assert_array_equal(made[1].view("uint8"), given[1])
+    moved = chain(odd, mask.astype(f"{order}i2"), np.random.default_rng(0))[1]
+    np.testing.assert_array_equal(moved, given[1])
+
+
+def test_masks_of_bool_are_filled_with_nothing_else():
+    mask = np.ones((12, 11, 1), np.bool_)
+    with pytest.raises(OptionError, match="fill_label: got 2, expected 0 or 1 for masks of bool"):
+        Affine(rotation=(20, 20), fill_label=2)(
+            np.zeros((12, 11, 1)), mask, np.random.default_rng(0)
+        )

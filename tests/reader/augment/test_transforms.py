@@ -304,6 +304,8 @@ REFUSED = [
     (Lambda, {}, "Lambda: got none of image and sample, expected one function"),
     (Lambda, {"image": abs, "sample": abs}, "Lambda: got both"),
     (Lambda, {"image": 3}, "Lambda.image: got 3, expected a function"),
+    (Lambda, {"image": lambda a, b: a}, r"Lambda.image: .* takes \(a, b\), expected .*\(image\)"),  # noqa: ARG005
+    (Lambda, {"sample": abs}, r"Lambda.sample: .* expected .* takes \(image, label, rng\)"),
     (MixUp, {"alpha": 0}, "MixUp.alpha: got 0"),
     (CutMix, {"p": -1}, "CutMix.p: got -1"),
 ]

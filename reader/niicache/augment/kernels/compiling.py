@@ -16,6 +16,8 @@ from numba import types
 from numba.core import event
 from numba.extending import intrinsic
 
+from niicache.compiling import kept
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,10 +39,7 @@ LOOSE: Final = frozenset({"contract", "reassoc", "nsz", "arcp"})
 
 def compiled(function: Callable[..., Any], *, may: frozenset[str] = EXACT) -> Any:
     """Compile on first use, without the GIL, and keep the result on disk where there is a place."""
-    try:
-        return numba.njit(cache=True, **_options(may))(function)
-    except RuntimeError:  # numba found no writable folder for its cache
-        return numba.njit(**_options(may))(function)
+    return kept(numba.njit(**_options(may))(function))
 
 
 def piece(function: Callable[..., Any], *, may: frozenset[str] = EXACT) -> Any:

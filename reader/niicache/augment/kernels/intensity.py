@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from niicache.augment.kernels.compiling import loose, loose_piece
 
-PIECES = "eee2c8c5d7b160b9"  # see compiling
+PIECES = "f86db4290525b894"  # see compiling
 
 _SQRT_HALF_BITS = 0x3F3504F3
 
