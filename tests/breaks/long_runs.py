@@ -17,10 +17,12 @@ from niicache import BalancedSequence
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WARM = 0.3
-"""Share of the epochs that are not looked at, in which pools and caches fill."""
+WARM = 0.6
+"""Share of the epochs that are not looked at, in which caches fill and the allocator's arenas."""
 
-EPOCHS, FIT_EPOCHS, SHARDS = 1000, 20, 1000
+EPOCHS, FIT_EPOCHS, SHARDS = 2500, 50, 1000
+"""1,000 epochs are looked at without Keras, 20 under ``fit``."""
+
 SPARE_MIB, FACTOR = 512, 10
 
 READ_ALL = """

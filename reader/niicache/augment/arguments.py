@@ -109,7 +109,7 @@ def check_values(
             )
     if wanted.kind == "f":
         return
-    if set(scale) != {1.0} or set(offset) != {0.0}:
+    if not leaves(scale, offset):
         raise OptionError(
             f"scale, offset: got {scale}, {offset}, expected 1 and 0 for an output of {wanted}"
         )
@@ -119,6 +119,11 @@ def check_values(
             f"fill: got {fill}, expected whole numbers from {limits.min} to {limits.max}, "
             f"as the output is of {wanted}"
         )
+
+
+def leaves(scale: tuple[float, ...], offset: tuple[float, ...]) -> bool:
+    """Say whether values stay what they are."""
+    return set(scale) == {1.0} and set(offset) == {0.0}
 
 
 def checked_matrix(matrix: np.ndarray, axes: int) -> np.ndarray:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from niicache.augment.arguments import check_memory, check_values, check_words, checked_matrix
+from niicache.augment.arguments import (
+    check_memory,
+    check_values,
+    check_words,
+    checked_matrix,
+    leaves,
+)
 from niicache.augment.fit import HALF, Fit, fit
 from niicache.augment.kernels.compiling import addresses
 from niicache.augment.kernels.many import move_many, sweep_many
@@ -68,7 +74,7 @@ def resample(
         return
     if out.dtype != HALF:
         _run(made, source, out, rows, displacement, (fill, scale, offset), whole=whole)
-    elif whole and source.dtype == HALF and _stays(scale, offset):  # bits are bits
+    elif whole and source.dtype == HALF and leaves(scale, offset):  # bits are bits
         bits = tuple(int(HALF.type(one).view(np.int16)) for one in fill)
         given = source.view(np.int16), out.view(np.int16), rows
         resample(*given, order="nearest", mode=mode, fill=bits)
@@ -97,10 +103,6 @@ def is_whole(matrix: np.ndarray) -> bool:
             return False
         taken.add(axes[0])
     return len(taken) == len(matrix)
-
-
-def _stays(scale: tuple[float, ...], offset: tuple[float, ...]) -> bool:
-    return set(scale) == {1.0} and set(offset) == {0.0}
 
 
 def _run(

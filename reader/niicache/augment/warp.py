@@ -84,9 +84,10 @@ def place(
     if plain and plan.is_identity(source.shape[:-1]) and copies(source.dtype, out.dtype):
         np.copyto(out, source)
         return
-    fills = tuple(filling(plan.fill, *one) for one in zip(*line, strict=True))
     if what == "mask":
-        fills = (_fill_label(plan.fill, out.dtype),)
+        fills: tuple[float, ...] = (_fill_label(plan.fill, out.dtype),)
+    else:
+        fills = tuple(filling(plan.fill, *one) for one in zip(*line, strict=True))
     given = _numbers(source)
     resampling.resample(
         np.ascontiguousarray(given, given.dtype.newbyteorder("=")),

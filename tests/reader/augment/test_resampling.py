@@ -313,6 +313,15 @@ def test_each_channel_has_numbers_of_its_own(
     np.testing.assert_allclose(out, judge, rtol=1e-4, atol=5e-2 if stored == "int16" else 1e-8)
 
 
+@pytest.mark.parametrize("fill", [(1, 2, 1), (2, 1, 1), (1, 1, 2), (1, 1, 1)])
+def test_channels_that_are_filled_alike_are_told_from_others(fill):
+    source, out = np.zeros((3, 4, 3), np.float32), np.empty((3, 4, 3), np.float32)
+    matrix = np.array([[1.0, 0, 1], [0, 1, 0]])
+    resample(source, out, matrix, order="nearest", mode="constant", fill=fill)
+    assert out[2].tolist() == [list(fill)] * 4
+    assert not out[:2].any()
+
+
 def test_half_precision_is_filled_with_what_each_channel_is_told():
     source = np.full((3, 4, 2), 5, np.float16)
     out = np.empty((3, 4, 2), np.float16)
