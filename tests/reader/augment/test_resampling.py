@@ -313,6 +313,19 @@ def test_each_channel_has_numbers_of_its_own(
     np.testing.assert_allclose(out, judge, rtol=1e-4, atol=5e-2 if stored == "int16" else 1e-8)
 
 
+@pytest.mark.parametrize("order", ["linear", "nearest"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7, 8])
+@pytest.mark.parametrize("step", [1.0, 0.5])  # one only changes places
+def test_no_channel_is_scaled_by_the_number_of_another(channels, step, order):
+    source = np.full((4, 5, channels), 10, np.int16)
+    out = np.empty((4, 5, channels), np.float32)
+    scale, offset = np.arange(1.0, channels + 1), -np.arange(channels) / 4
+    numbers = {"scale": tuple(scale.tolist()), "offset": tuple(offset.tolist())}
+    matrix = np.array([[step, 0, 0], [0, step, 0]])
+    resample(source, out, matrix, order=order, mode="nearest", **numbers)
+    np.testing.assert_array_equal(out, np.broadcast_to(10 * scale + offset, out.shape))
+
+
 @pytest.mark.parametrize("fill", [(1, 2, 1), (2, 1, 1), (1, 1, 2), (1, 1, 1)])
 def test_channels_that_are_filled_alike_are_told_from_others(fill):
     source, out = np.zeros((3, 4, 3), np.float32), np.empty((3, 4, 3), np.float32)
