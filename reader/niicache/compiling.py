@@ -33,8 +33,8 @@ class _Store(FunctionCache):  # type: ignore[misc]  # numba ships no types
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled loop, unless the disk is full or a quota is used up."""
-        with suppress(OSError):
+        """Keep a compiled loop, unless the disk is full, or its index cannot be read or mended."""
+        with suppress(Exception):
             super().save_overload(sig, data)
 
 

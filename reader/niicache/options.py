@@ -87,7 +87,8 @@ def check_callable(name: str, value: object, *takes: str) -> None:
     if not callable(value):
         raise OptionError(f"{name}: got {value!r}, expected a function, or None")
     try:
-        signature = inspect.signature(value)
+        # Not of what a decorator wraps: it may well take something else.
+        signature = inspect.signature(value, follow_wrapped=False)
     except (TypeError, ValueError):  # some that are not written in Python have none
         return
     fewest = [one for one in takes if not one.endswith("?")]

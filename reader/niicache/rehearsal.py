@@ -1,4 +1,4 @@
-"""Compiles at once what the transforms of a Sequence may need of their loops.
+"""Compiles in one go what the transforms of a Sequence may need of their loops.
 
 Which loops a batch needs is drawn, so the tenth may be the first that turns. Keras would then wait
 for its compilation in the middle of an epoch, and in a thread that Ctrl-C does not reach.
@@ -6,6 +6,8 @@ for its compilation in the middle of an epoch, and in a thread that Ctrl-C does 
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 
 SELDOM = 2.0**-40
 OFTEN = 1 - SELDOM
+SMALL = 8
+"""Voxels an axis."""
 
 
 def rehearse(augmentation: Augmentation, recipe: Recipe, dtype: np.dtype) -> None:
-    """Transform made-up cases in every way that makes a difference to what is compiled.
+    """Transform small made-up cases in every way that makes a difference to what is compiled.
 
-    No function of a user is called.
+    Nothing of a user's is called: where a transform is not of this package, nothing is done.
 
     Args:
         augmentation: What is done to samples.
@@ -36,7 +40,8 @@ def rehearse(augmentation: Augmentation, recipe: Recipe, dtype: np.dtype) -> Non
         dtype: Of the images of a batch.
     """
     compose, shape = augmentation.compose, augmentation.shape
-    ours = all(type(one).__module__.startswith("niicache.") for one in compose.transforms)
+    if not all(type(one).__module__.startswith("niicache.") for one in compose.transforms):
+        return
     masks = recipe.label is not None and recipe.label_kind == "mask"
     for params in _ways(augmentation):
         image = _placed(augmentation, params, shape, np.dtype(recipe.image.dtype), dtype, "image")
@@ -44,8 +49,7 @@ def rehearse(augmentation: Augmentation, recipe: Recipe, dtype: np.dtype) -> Non
         if masks and recipe.label is not None:
             grid, kind = (*shape[:-1], recipe.label.shape[-1]), np.dtype(recipe.label.dtype)
             label = _placed(augmentation, params, grid, kind, kind, "mask")
-        if ours:
-            compose.finish(image[0], label[0], params)
+        compose.finish(image[0], label[0], params)
 
 
 def _ways(augmentation: Augmentation) -> Iterator[tuple[Any, ...]]:
@@ -73,12 +77,13 @@ def _placed(
     wanted: np.dtype,
     what: Literal["image", "mask"],
 ) -> np.ndarray:
-    """Return a batch of one case, resampled."""
-    compose = augmentation.compose
-    case = (np.arange(np.prod(shape)) % 100).astype(stored).reshape(shape)
+    """Return a batch of one case, resampled: of both a corner, for sizes compile nothing else."""
+    plan = augmentation.compose.plan(params, augmentation.shape)
+    plan = replace(plan, shape=tuple(min(size, SMALL) for size in plan.shape))
+    line = augmentation.compose.line(params) or STRAIGHT
+    small = (*(min(size, SMALL) for size in shape[:-1]), shape[-1])
+    case = (np.arange(math.prod(small)) % 100).astype(stored).reshape(small)
     where = np.array([case.__array_interface__["data"][0]])
-    batch = np.empty((1, *compose.out_shape(shape)), wanted)
-    plan = compose.plan(params, augmentation.shape)
-    line = compose.line(params) or STRAIGHT
-    place_cases(Cases(where, stored, shape), batch, np.array([0]), [plan], [line], what=what)
+    batch = np.empty((1, *plan.shape, shape[-1]), wanted)
+    place_cases(Cases(where, stored, small), batch, np.array([0]), [plan], [line], what=what)
     return batch

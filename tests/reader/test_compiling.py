@@ -170,3 +170,16 @@ def test_what_was_kept_and_cannot_be_read_is_compiled_and_kept_anew(stored, suff
     second, third = fresh(), fresh()
     assert (second(3), third(3)) == (6, 6)
     assert (hits(second), hits(third)) == (0, 1)
+
+
+def test_an_index_that_can_be_neither_read_nor_mended_hinders_nothing(stored):
+    folder, fresh = stored
+    fresh()(3)
+    (kept,) = [one for one in files(folder) if one.suffix == ".nbi"]
+    kept.write_bytes(kept.read_bytes()[:-9])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        assert fresh()(3) == 6
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -181,6 +183,11 @@ def test_what_cannot_be_called_as_it_will_be_is_refused():
     def three(x, y, weights):
         return x, y, weights
 
+    @functools.wraps(two)
+    def adapted(image):
+        return two(image, image)
+
+    check_callable("f", adapted, "image")  # as it is called, not as what it wraps is
     for good in (two, three, lambda x, y, weights=None: (x, y, weights)):
         check_callable("collate_fn", good, "images", "labels", "weights?")
     with pytest.raises(OptionError, match=r"f: got .*two.* takes \(x, y\), .* takes \(image\)"):

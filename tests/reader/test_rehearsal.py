@@ -102,6 +102,10 @@ def test_transforms_of_users_are_left_alone(patch_cache, monkeypatch, patch):
     calls = []
 
     class Own(augment.Gamma):
+        def draw(self, rng, shape, facts=None):
+            number = rng.random()
+            return number if number < 0.99 else self.draw(rng, shape, facts)
+
         def apply(self, image, label, params):
             calls.append(params)
             return image, label
@@ -110,3 +114,31 @@ def test_transforms_of_users_are_left_alone(patch_cache, monkeypatch, patch):
     transform = augment.Compose(augment.Flip(p=0.5), Own(p=0.5))
     BalancedSequence(patch_cache, 4, transform=transform, patch=patch)[0]
     assert len(calls) == 4
+
+
+EVERY = [
+    augment.Compose(augment.ZScore(), augment.medical()),
+    augment.Compose(augment.Elastic(p=0.5), augment.Percentile(p=0.5), augment.Clip(low=0, high=1)),
+    augment.Compose(augment.CenterCrop(size=5), augment.Cutout(p=0.5), augment.ZScore(of="image")),
+    augment.Compose(augment.RicianNoise(p=0.5), augment.BiasField(p=0.5), augment.Contrast(p=0.5)),
+    augment.Compose(augment.CenterCrop(size=6), augment.Window(low=0, high=9), augment.Rotate90()),
+]
+
+
+@pytest.mark.parametrize("name", ["mask_cache", "patch_cache", "vector_cache"])
+def test_a_corner_is_enough_for_every_transform(request, name, monkeypatch):
+    """Whatever is drawn for a whole case is applied to a part of it, and nothing warns."""
+    seen = []
+    real = rehearsal.place_cases
+
+    def place(cases, batch, *given, **named):
+        seen.append(max(*cases.shape[:-1], *batch.shape[1:-1]))
+        real(cases, batch, *given, **named)
+
+    monkeypatch.setattr(rehearsal, "place_cases", place)
+    cache = open_cache(request.getfixturevalue(name))
+    for transform in EVERY:
+        made = augmentation_for(transform, cache, np.dtype("float32"))
+        rehearsal.rehearse(made, cache.manifest.recipe, np.dtype("float32"))
+    assert len(seen) > 2 * len(EVERY)
+    assert max(seen) == rehearsal.SMALL

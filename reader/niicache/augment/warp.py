@@ -18,7 +18,7 @@ class Line(NamedTuple):
 
     Attributes:
         scale: A number a channel, or one for all.
-        offset: The same.
+        offset: As many.
     """
 
     scale: tuple[float, ...] = (1.0,)
