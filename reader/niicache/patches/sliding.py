@@ -148,9 +148,9 @@ def _intensities(
     Raises:
         OptionError: It is no transform of :mod:`niicache.augment`, or it moves voxels.
     """
-    made = augmentation_for(transform, cache, dtype, patch, *also)
-    known = transform is None or isinstance(transform, Transform)
-    if made is None or not known or made.compose.moves:
+    function = callable(transform) and not isinstance(transform, type | Transform)
+    made = None if function else augmentation_for(transform, cache, dtype, patch, *also)
+    if made is None or made.compose.moves:
         raise OptionError(
             f"transform: got {transform!r}, expected one of niicache.augment that moves no voxel, "
             "such as augment.ZScore(); what was moved cannot be put back"
