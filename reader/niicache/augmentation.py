@@ -15,6 +15,7 @@ from niicache.errors import OptionError
 from niicache.normalising import scale_for
 from niicache.options import check_callable, check_padding
 from niicache.real import RealVoxels
+from niicache.rehearsal import rehearse
 from niicache.sampling import sample_generator
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Augmentation:
         transform: Transform,
         cache: Cache,
         shape: tuple[int, ...],
+        dtype: np.dtype,
         padding: float | None = None,
     ) -> None:
         """Plan what comes of cases of a shape.
@@ -60,6 +62,7 @@ class Augmentation:
             transform: Of :mod:`niicache.augment`.
             cache: The open cache.
             shape: Of the cases, ``(*spatial, channel)``.
+            dtype: Of the images of a batch.
             padding: As the attribute.
 
         Raises:
@@ -82,6 +85,13 @@ class Augmentation:
         self._columns = {name: [view.stored_column(name) for view in views] for name in names}
         self._first = next((k, int(one.occupied[0])) for k, one in enumerate(views) if len(one))
         self.drawn_by(0.0)  # so that what fits no case is said at once, however seldom it acts
+        self._recipe, self._dtype, self._rehearsed = cache.manifest.recipe, dtype, False
+
+    def rehearse(self) -> None:
+        """Compile what batches may need, once; see :mod:`niicache.rehearsal`."""
+        if not self._rehearsed:
+            rehearse(self.compose, self.shape, self._recipe, self._dtype, self.drawn_by)
+            self._rehearsed = True
 
     def drawn_by(self, luck: float) -> tuple[Any, ...]:
         """Return parameters for the first case.
@@ -187,13 +197,13 @@ def augmentation_for(
     recipe = cache.manifest.recipe
     shape = recipe.image.shape if patch is None else (*patch, recipe.image.shape[-1])
     if not isinstance(transform, Transform):
-        return Augmentation(Compose(), cache, shape, padding)
+        return Augmentation(Compose(), cache, shape, dtype, padding)
     if dtype.name not in {"float32", "float64"}:
         raise OptionError(
             f"dtype: got {dtype.name!r} with a transform of niicache.augment, expected 'float32' "
             "or 'float64'; convert the whole batch in collate_fn"
         )
-    made = Augmentation(transform, cache, shape, padding)
+    made = Augmentation(transform, cache, shape, dtype, padding)
     if recipe.label is not None and recipe.label_kind == "mask":
         made.compose.check_mask(np.dtype(recipe.label.dtype))
     return made

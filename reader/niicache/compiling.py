@@ -68,20 +68,13 @@ def without_compiler() -> Iterator[None]:
         _own.forbidden = before
 
 
-def loops_compiled() -> int:
-    """Return how many loops of transforms this thread has begun to compile."""
-    return getattr(_own, "count", 0)
-
-
 class _Guard(event.Listener):  # type: ignore[misc]  # numba ships no types
     """Hears that numba is about to compile something that it has not stored."""
 
     def on_start(self, event: Any) -> None:
-        module = str(event.data["dispatcher"].py_func.__module__)  # None of what exec made
-        if getattr(_own, "forbidden", False) and module.startswith("niicache."):
+        module = event.data["dispatcher"].py_func.__module__  # None of what exec made
+        if getattr(_own, "forbidden", False) and str(module).startswith("niicache."):
             raise CompilerNeeded
-        if module.startswith("niicache.augment."):
-            _own.count = loops_compiled() + 1
 
     def on_end(self, event: Any) -> None: ...
 

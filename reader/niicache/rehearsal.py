@@ -17,10 +17,12 @@ from niicache.augment.placing import Cases, place_cases
 from niicache.augment.warp import STRAIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
-    from niicache.augmentation import Augmentation
+    from niicache.augment import Compose
+    from niicache.augment.plan import Plan
+    from niicache.augment.warp import Line
     from niicache.format.manifest import Recipe
 
 SELDOM = 2.0**-40
@@ -29,36 +31,44 @@ SMALL = 8
 """Voxels an axis."""
 
 
-def rehearse(augmentation: Augmentation, recipe: Recipe, dtype: np.dtype) -> None:
+def rehearse(
+    compose: Compose,
+    shape: tuple[int, ...],
+    recipe: Recipe,
+    dtype: np.dtype,
+    draw: Callable[[float], tuple[Any, ...]],
+) -> None:
     """Transform small made-up cases in every way that makes a difference to what is compiled.
 
     Nothing of a user's is called: where a transform is not of this package, nothing is done.
 
     Args:
-        augmentation: What is done to samples.
+        compose: What is done to samples.
+        shape: Of a case, ``(*spatial, channel)``.
         recipe: Of the cache.
         dtype: Of the images of a batch.
+        draw: Makes parameters of what every random number from 0 to 1 is.
     """
-    compose, shape = augmentation.compose, augmentation.shape
     if not all(type(one).__module__.startswith("niicache.") for one in compose.transforms):
         return
     masks = recipe.label is not None and recipe.label_kind == "mask"
-    for params in _ways(augmentation):
-        image = _placed(augmentation, params, shape, np.dtype(recipe.image.dtype), dtype, "image")
+    for params in _ways(compose, draw):
+        way = compose.plan(params, shape), compose.line(params) or STRAIGHT
+        image = _placed(*way, shape, np.dtype(recipe.image.dtype), dtype, "image")
         label = np.zeros((1, 0))
         if masks and recipe.label is not None:
             grid, kind = (*shape[:-1], recipe.label.shape[-1]), np.dtype(recipe.label.dtype)
-            label = _placed(augmentation, params, grid, kind, kind, "mask")
+            label = _placed(*way, grid, kind, kind, "mask")
         compose.finish(image[0], label[0], params)
 
 
-def _ways(augmentation: Augmentation) -> Iterator[tuple[Any, ...]]:
+def _ways(compose: Compose, draw: Callable[[float], tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     """Yield parameters: all transforms act, none that may rest, and each of those alone."""
-    functions = [isinstance(one, Lambda) for one in augmentation.compose.transforms]
+    functions = [isinstance(one, Lambda) for one in compose.transforms]
     act, rest = (
         tuple(
             None if is_function else one
-            for one, is_function in zip(augmentation.drawn_by(luck), functions, strict=True)
+            for one, is_function in zip(draw(luck), functions, strict=True)
         )
         for luck in (SELDOM, OFTEN)
     )
@@ -70,17 +80,15 @@ def _ways(augmentation: Augmentation) -> Iterator[tuple[Any, ...]]:
 
 
 def _placed(
-    augmentation: Augmentation,
-    params: tuple[Any, ...],
+    plan: Plan,
+    line: Line,
     shape: tuple[int, ...],
     stored: np.dtype,
     wanted: np.dtype,
     what: Literal["image", "mask"],
 ) -> np.ndarray:
     """Return a batch of one case, resampled: of both a corner, for sizes compile nothing else."""
-    plan = augmentation.compose.plan(params, augmentation.shape)
     plan = replace(plan, shape=tuple(min(size, SMALL) for size in plan.shape))
-    line = augmentation.compose.line(params) or STRAIGHT
     small = (*(min(size, SMALL) for size in shape[:-1]), shape[-1])
     case = (np.arange(math.prod(small)) % 100).astype(stored).reshape(small)
     where = np.array([case.__array_interface__["data"][0]])

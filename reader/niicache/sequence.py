@@ -12,7 +12,6 @@ from niicache.ahead import ahead, usual_threads
 from niicache.augment.transform import Transform
 from niicache.augmentation import augmentation_for
 from niicache.cache import Cache, open_cache
-from niicache.compiling import loops_compiled
 from niicache.errors import BackendError
 from niicache.loader import Loader
 from niicache.options import (
@@ -24,7 +23,6 @@ from niicache.options import (
     image_dtype,
 )
 from niicache.patches.work import PatchWork
-from niicache.rehearsal import rehearse
 from niicache.transform import apply_transform
 from niicache.unmoved import left_in_place, may_move
 from niicache.work import PlainWork, SampleWork
@@ -201,13 +199,6 @@ class CacheSequence(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships
 
     def _transformed(self, draw: Draw, load: Load, key: Key) -> tuple[np.ndarray, ...]:
         """Return the images and labels of a draw, transformed, and their weights if asked for."""
-        compiled = loops_compiled()
-        made = self._made(draw, load, key)
-        if self._augmentation is not None and loops_compiled() > compiled:
-            rehearse(self._augmentation, self.cache.manifest.recipe, self._dtype)
-        return made
-
-    def _made(self, draw: Draw, load: Load, key: Key) -> tuple[np.ndarray, ...]:
         work = self._work(key)
         images, labels = load(draw) if work is None else load(draw, work)
         follows = self._weights is not None or (work is not None and work.pads)

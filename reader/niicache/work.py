@@ -35,6 +35,7 @@ class SampleWork:
     """
 
     def __init__(self, augmentation: Augmentation, key: Key) -> None:
+        augmentation.rehearse()
         self.out_shape = augmentation.out_shape
         self._augmentation = augmentation
         self._compose = augmentation.compose

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from helpers import run_python
 
-from niicache import BalancedSequence, augment, rehearsal, sequence
+from niicache import BalancedSequence, augment, augmentation, rehearsal
 from niicache.augment.resampling import is_whole
 from niicache.augmentation import augmentation_for
 from niicache.cache import open_cache
+from niicache.compiling import CompilerNeeded
 from niicache.rehearsal import _ways
 
 FRESH = """
@@ -56,27 +57,39 @@ def test_masks_are_rehearsed_as_they_are_stored(mask_cache, monkeypatch):
     transform = augment.Compose(augment.Affine(rotation=9, p=0.1), augment.Elastic(p=0.1))
     cache = open_cache(mask_cache)
     made = augmentation_for(transform, cache, np.dtype("float64"))
-    rehearsal.rehearse(made, cache.manifest.recipe, np.dtype("float64"))
+    made.rehearse()
     turned, bent, both, still = (False, False), (True, True), (True, False), (False, True)
     image, mask = ("image", "float32", "float64"), ("mask", "uint8", "uint8")
     assert seen == {(*one, *how) for one in (image, mask) for how in (turned, bent, both, still)}
 
 
-def test_where_nothing_is_compiled_nothing_is_rehearsed(mask_cache, monkeypatch):
-    one = BalancedSequence(mask_cache, 4, transform=augment.Flip(p=1))
-    images, _ = one[0]  # compiled by now
+def test_a_sequence_rehearses_once(mask_cache, monkeypatch):
     rehearsed = []
-    monkeypatch.setattr(sequence, "rehearse", lambda *given: rehearsed.append(given))
-    assert one[1][0].shape == images.shape
-    assert not rehearsed
-    compiled = iter([3, 4, 4, 4])  # one in the first batch, none in the second
-    monkeypatch.setattr(sequence, "loops_compiled", lambda: next(compiled))
-    one[0]
-    one[1]
-    assert rehearsed == [(one._augmentation, one.cache.manifest.recipe, images.dtype)]
-    compiled = iter([0, 1])
+    monkeypatch.setattr(augmentation, "rehearse", lambda *given: rehearsed.append(given))
+    one = BalancedSequence(mask_cache, 4, transform=augment.Flip(p=1))
+    assert not rehearsed  # to make one compiles nothing
+    for step in (0, 1, 0):
+        one[step]
+    ((compose, shape, recipe, dtype, _),) = rehearsed
+    assert compose.transforms == (augment.Flip(p=1),)
+    assert (shape, recipe) == ((14, 10, 1), one.cache.manifest.recipe)
+    assert dtype == np.dtype("float32")
     BalancedSequence(mask_cache, 4)[0]  # has no transform
     assert len(rehearsed) == 1
+
+
+def test_what_could_not_be_compiled_by_a_thread_is_rehearsed_by_the_next(mask_cache, monkeypatch):
+    answers = iter([CompilerNeeded, None])
+
+    def rehearse(*_):
+        answer = next(answers)
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(augmentation, "rehearse", rehearse)
+    one = BalancedSequence(mask_cache, 4, transform=augment.Flip(p=1), steps=3, workers=1)
+    assert len(list(one)) == 3
+    assert next(answers, "none left") == "none left"
 
 
 def test_each_transform_acts_alone_too(mask_cache):
@@ -87,7 +100,8 @@ def test_each_transform_acts_alone_too(mask_cache):
         augment.Lambda(image=abs),
         augment.Gamma(p=0.1),
     )
-    ways = list(_ways(augmentation_for(transform, cache, np.dtype("float32"))))
+    made = augmentation_for(transform, cache, np.dtype("float32"))
+    ways = list(_ways(made.compose, made.drawn_by))
     acting = [[one is not None for one in params] for params in ways]
     assert acting == [
         [True, True, False, True],
@@ -98,7 +112,7 @@ def test_each_transform_acts_alone_too(mask_cache):
 
 
 @pytest.mark.parametrize("patch", [None, (8, 8, 8)])
-def test_transforms_of_users_are_left_alone(patch_cache, monkeypatch, patch):
+def test_transforms_of_users_are_left_alone(patch_cache, patch):
     calls = []
 
     class Own(augment.Gamma):
@@ -110,7 +124,6 @@ def test_transforms_of_users_are_left_alone(patch_cache, monkeypatch, patch):
             calls.append(params)
             return image, label
 
-    monkeypatch.setattr(sequence, "loops_compiled", iter([0, 1]).__next__)
     transform = augment.Compose(augment.Flip(p=0.5), Own(p=0.5))
     BalancedSequence(patch_cache, 4, transform=transform, patch=patch)[0]
     assert len(calls) == 4
@@ -139,6 +152,6 @@ def test_a_corner_is_enough_for_every_transform(request, name, monkeypatch):
     cache = open_cache(request.getfixturevalue(name))
     for transform in EVERY:
         made = augmentation_for(transform, cache, np.dtype("float32"))
-        rehearsal.rehearse(made, cache.manifest.recipe, np.dtype("float32"))
+        made.rehearse()
     assert len(seen) > 2 * len(EVERY)
     assert max(seen) == rehearsal.SMALL
