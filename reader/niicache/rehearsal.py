@@ -49,7 +49,8 @@ def rehearse(
         dtype: Of the images of a batch.
         draw: Makes parameters of what every random number from 0 to 1 is.
     """
-    if not all(type(one).__module__.startswith("niicache.") for one in compose.transforms):
+    ours = [type(one).__module__.startswith("niicache.") for one in compose.transforms]
+    if not ours or not all(ours):
         return
     masks = recipe.label is not None and recipe.label_kind == "mask"
     for params in _ways(compose, draw):

@@ -78,6 +78,16 @@ def test_a_sequence_rehearses_once(mask_cache, monkeypatch):
     assert len(rehearsed) == 1
 
 
+@pytest.mark.parametrize("dtype", ["int16", "float16", "float32"])
+def test_without_transforms_there_is_nothing_to_rehearse(patch_cache, monkeypatch, dtype):
+    """Patches go through an empty Compose, and may be of whole numbers."""
+    placed = []
+    monkeypatch.setattr(rehearsal, "place_cases", lambda *given, **_: placed.append(given))
+    sequence = BalancedSequence(patch_cache, 4, patch=(8, 8, 8), dtype=dtype)
+    sequence._augmentation.rehearse()
+    assert not placed
+
+
 def test_what_could_not_be_compiled_by_a_thread_is_rehearsed_by_the_next(mask_cache, monkeypatch):
     answers = iter([CompilerNeeded, None])
 
